@@ -7,6 +7,7 @@ A municipality is switched on by the file ``<kommunekode>.yaml`` beside ``common
 import csv
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -87,7 +88,7 @@ class Tenants:
                 remedy=f"vælg en af {known}, eller opret hub/municipalities/<kommunekode>.yaml.",
             ) from None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Tenant]:
         return iter(self.by_code.values())
 
 
@@ -124,25 +125,50 @@ def _tenant(path: Path, common: dict[str, Any]) -> Tenant:
         )
     own = _read(path)
     limits = {**common.get("limits", {}), **own.get("limits", {})}
-    pool = ipaddress.IPv4Network(str(_need(common, "network_pool", path.with_name("common.yaml"))))
+    pool = _pool(common, path.with_name("common.yaml"))
     # The position in the built-in list fixes the subnet, so that switching one municipality on moves no other.
     index = len(names) if code == COURSE else sorted(names).index(code)
     subnet = ipaddress.IPv4Network((int(pool.network_address) + (index + 1) * 256, 24))
     if not subnet.subnet_of(pool):
-        raise ConfigurationError("FL-K015", "network_pool i common.yaml er for lille.", rule="99 /24-net skal kunne være der.")
+        raise ConfigurationError(
+            "FL-K015", "network_pool i common.yaml er for lille.", rule="99 /24-net skal kunne være der."
+        )
     return Tenant(
         code=code,
         name=own.get("name") or names.get(code, "Kursus"),
         subnet=subnet,
         image=str(own.get("image") or _need(common, "image", path)),
-        memory_bytes=int(_need(limits, "memory_mib", path)) * 2**20,
-        cpus=float(_need(limits, "cpus", path)),
-        pids=int(_need(limits, "pids", path)),
-        run_timeout_s=int(_need(limits, "run_timeout_s", path)),
+        memory_bytes=int(_number(limits, "memory_mib", path)) * 2**20,
+        cpus=_number(limits, "cpus", path),
+        pids=int(_number(limits, "pids", path)),
+        run_timeout_s=int(_number(limits, "run_timeout_s", path)),
     )
+
+
+def _pool(common: dict[str, Any], path: Path) -> ipaddress.IPv4Network:
+    text = str(_need(common, "network_pool", path))
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError:
+        raise ConfigurationError(
+            "FL-K018", f"network_pool '{text}' i {path} er ikke et IPv4-net.", remedy="skriv fx 10.98.0.0/16."
+        ) from None
+
+
+def _number(mapping: dict[str, Any], key: str, path: Path) -> float:
+    value = _need(mapping, key, path)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ConfigurationError(
+            "FL-K017",
+            f"Nøglen 'limits.{key}' i {path} er ikke et tal over nul.",
+            remedy="ret den, fx cpus: 2.",
+        )
+    return float(value)
 
 
 def _need(mapping: dict[str, Any], key: str, path: Path) -> Any:
     if key not in mapping:
-        raise ConfigurationError("FL-K016", f"Nøglen '{key}' mangler i {path}.", remedy="tilføj den, her eller i common.yaml.")
+        raise ConfigurationError(
+            "FL-K016", f"Nøglen '{key}' mangler i {path}.", remedy="tilføj den, her eller i common.yaml."
+        )
     return mapping[key]

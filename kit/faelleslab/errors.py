@@ -1,7 +1,7 @@
 """The one error family of Fælleslab.
 
-Every error a user can meet is a `FaelleslabError`: one Danish text that says what happened, which rule was met and what
-to do next, with a code that has a heading in `hub/docs/errors.md` (a test asserts it). The text never holds a row value.
+Every error a user can meet is a `FaelleslabError`: one Danish text that says what happened, which rule was met and
+what to do next, with a code that has a heading in `hub/docs/errors.md` (a test asserts it). It never holds a row value.
 
 ::
 
