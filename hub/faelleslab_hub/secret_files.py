@@ -127,11 +127,11 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     """Register ``secrets create`` and ``secrets list``."""
     parser = subparsers.add_parser("secrets", help="opret eller vis installationens hemmeligheder (aldrig værdierne)")
     commands = parser.add_subparsers(dest="secrets_command", required=True)
-    commands.add_parser("create", help="opret dem, der mangler; de andre røres ikke").set_defaults(run=_create)
-    commands.add_parser("list", help="vis, hvilke der findes").set_defaults(run=_list)
+    commands.add_parser("create", help="opret dem, der mangler; de andre røres ikke").set_defaults(handler=_create)
+    commands.add_parser("list", help="vis, hvilke der findes").set_defaults(handler=_list)
 
 
-def _create(settings: Settings, _: argparse.Namespace) -> int:
+def _create(_: argparse.Namespace, settings: Settings) -> int:
     made = create_missing(settings)
     for name in made:
         print(f"Oprettet: {settings.secrets / name}")
@@ -140,7 +140,7 @@ def _create(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def _list(settings: Settings, _: argparse.Namespace) -> int:
+def _list(_: argparse.Namespace, settings: Settings) -> int:
     absent = set(missing(settings))
     for name, (readers, _make) in SECRETS.items():
         for reader in readers:
