@@ -126,7 +126,7 @@ def public_key_path(settings: Settings) -> Path:
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``secrets create`` and ``secrets list``."""
     parser = subparsers.add_parser("secrets", help="opret eller vis installationens hemmeligheder (aldrig værdierne)")
-    commands = parser.add_subparsers(dest="secrets_command", required=True)
+    commands = parser.add_subparsers(dest="task", required=True, metavar="OPGAVE")
     commands.add_parser("create", help="opret dem, der mangler; de andre røres ikke").set_defaults(handler=_create)
     commands.add_parser("list", help="vis, hvilke der findes").set_defaults(handler=_list)
 
