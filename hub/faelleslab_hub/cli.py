@@ -35,7 +35,7 @@ COMMANDS = {
     "up": ("faelleslab_hub.up", "start arbejdsbordet med Docker"),
     "down": ("faelleslab_hub.up", "stop arbejdsbordet igen"),
     "secrets": ("faelleslab_hub.secret_files", "opret de hemmeligheder, der mangler"),
-    "images": ("faelleslab_hub.images", "byg og vis images"),
+    "images": ("faelleslab_hub.images.cli", "byg og vis images"),
     "run": ("faelleslab_hub.runs.cli", "kør en notebook i en frisk container"),
     "audit": ("faelleslab_hub.audit.cli", "kontrollér, eksportér og slet i revisionssporet"),
     "database": ("faelleslab_hub.cli", "bring databasen til denne udgave"),
