@@ -142,6 +142,25 @@ def upgrade(settings: Settings) -> None:
         raise (_plain(error) or error) from error
 
 
+def purge(settings: Settings, tables: list[str]) -> None:
+    """Remove the bytes of rows that were deleted from these tables, as far as the engine can.
+
+    SQLite overwrites deleted rows at once (``secure_delete``) and here empties its write-ahead log, which can take as
+    long as the longest reader. PostgreSQL frees them by ``VACUUM``; its own log and backups follow their retention.
+    """
+    bound = engine(settings)
+    if bound.dialect.name == "sqlite":
+        connection = bound.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+        return
+    with bound.execution_options(isolation_level="AUTOCOMMIT").connect() as opened:
+        for table in tables:
+            opened.exec_driver_sql(f'VACUUM "{table}"')
+
+
 @contextmanager
 def _one_at_a_time(settings: Settings) -> Iterator[None]:
     if engine(settings).dialect.name == "postgresql":
@@ -199,6 +218,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     # FULL: a signed checkpoint must never know of an event that a power cut takes back.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What is erased is overwritten, not only unlinked.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 
