@@ -1,0 +1,169 @@
+"""Tasks as containers: the same walls as a user's server, found again by name after any death of the placer."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from faelleslab.errors import ConfigurationError
+from faelleslab_hub import containers, images
+from faelleslab_hub.placer.runner import FENCED, MAX_ANSWER_BYTES, RunnerUnavailable, Status, Task
+from faelleslab_hub.runs.upload import GIVEN, PARAMETERS
+from faelleslab_hub.runs.verdict import Ended
+from faelleslab_hub.settings import Settings
+from faelleslab_hub.tenants import Tenant
+
+_PYTHON = "/opt/faelleslab/env/bin/python"
+_KIT = "/opt/faelleslab/env/bin/faelleslab"
+# The engine starts a stopped container again when asked; the link in the run's own folder makes that do nothing.
+_FENCE = f"""
+: > "$1.$$" || exit {FENCED}
+ln "$1.$$" "$1" 2> /dev/null || exit {FENCED}
+rm -f "$1.$$"
+shift
+exec "$@"
+"""
+
+
+class DockerRunner:
+    """Runs tasks as containers through a `docker.APIClient`."""
+
+    def __init__(self, settings: Settings, client: Any) -> None:
+        self._settings = settings
+        self._client = client
+        # First process of each running container, as last seen.
+        self._pids: dict[str, int] = {}
+
+    def image(self, tenant: Tenant) -> str:
+        """Give the digest of the tenant's image; raises `ConfigurationError` when it is not here."""
+        with _engine():
+            return images.resolve(self._client, tenant)
+
+    def start(self, task: Task) -> None:
+        """Create the container if it is not there, and start it if it never ran."""
+        with _engine():
+            try:
+                containers.create(self._client, self._spec(task))
+            except APIError as error:
+                if error.status_code != 409:  # the name is taken: an earlier try got this far
+                    raise
+            self._client.start(self._name(task))
+
+    def look(self, task: Task) -> Status:
+        """Say how the container stands."""
+        state = self._state(task)
+        if state is None:
+            return Ended(lost=True) if _claim(task).exists() else "absent"
+        if state["Status"] == "created":
+            return "absent"
+        if state["Status"] not in ("exited", "dead"):
+            self._pids[task.name] = int(state["Pid"])
+            return "running"
+        code = int(state["ExitCode"])
+        return Ended(exit_code=code, out_of_memory=bool(state["OOMKilled"]), lost=code == FENCED)
+
+    def watch(self, task: Task) -> int | None:
+        """Give a descriptor of the container's first process: its end needs no polling."""
+        pid = self._pids.pop(task.name, 0)
+        if not pid:
+            return None
+        try:
+            return os.pidfd_open(pid)
+        except OSError:
+            return None
+
+    def stop(self, task: Task, *, force: bool) -> None:
+        """Signal the container."""
+        with _engine():
+            try:
+                self._client.kill(self._name(task), "SIGKILL" if force else "SIGTERM")
+            except APIError as error:
+                if error.status_code not in (404, 409):  # gone, or not running any more
+                    raise
+
+    def settle(self, task: Task) -> None:
+        """Do nothing: no process outlives its container."""
+
+    def answer(self, task: Task) -> tuple[str, bool]:
+        """Read the inspection's standard output, never more than the cap."""
+        content = b""
+        with _engine():
+            for part in self._client.logs(self._name(task), stdout=True, stderr=False, stream=True):
+                content += part
+                if len(content) > MAX_ANSWER_BYTES:
+                    return "", True
+        return content.decode("utf-8", "replace"), False
+
+    def remove(self, task: Task) -> None:
+        """Remove the container."""
+        with _engine():
+            self._remove(self._name(task))
+
+    def sweep(self, keep: set[str]) -> list[str]:
+        """Remove containers of runs and inspections that no row asks for any more."""
+        removed = []
+        with _engine():
+            for kind in ("run", "inspection"):
+                for found in containers.ours(self._client, self._settings, kind):
+                    name = str(found["Names"][0]).lstrip("/")
+                    subject, attempt = found["Labels"][containers.LABEL_SUBJECT], name.rpartition("-")[2]
+                    if f"{kind}-{subject}-{attempt}" not in keep:
+                        self._remove(str(found["Id"]))
+                        removed.append(name)
+        return removed
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._client.remove_container(name, force=True, v=True)
+        except APIError as error:
+            if error.status_code not in (404, 409):  # gone, or another removal is under way
+                raise
+
+    def _state(self, task: Task) -> dict[str, Any] | None:
+        with _engine():
+            try:
+                found = self._client.inspect_container(self._name(task))
+            except NotFound:
+                return None
+        return dict(found["State"])
+
+    def _name(self, task: Task) -> str:
+        return self._spec(task).name
+
+    def _spec(self, task: Task) -> containers.ContainerSpec:
+        build = containers.for_inspection if task.kind == "inspection" else containers.for_run
+        spec = build(task.tenant, task.run_id, self._settings, image=task.image, command=_command(task))
+        # An inspection answers on its standard output, which the engine bounds; it may write nowhere else.
+        mounts = spec.mounts if task.kind == "run" else tuple(m for m in spec.mounts if m.read_only)
+        return replace(spec, name=f"{spec.name}-{task.attempt}", mounts=mounts)
+
+
+def _claim(task: Task) -> Path:
+    return task.folder / "output" / f".{task.name}.claim"
+
+
+def _command(task: Task) -> tuple[str, ...]:
+    notebook = f"{containers.RUN_INPUT}/{task.notebook}"
+    if task.kind == "inspection":
+        return (_PYTHON, "-m", "faelleslab.jobs.inspection", notebook, f"{containers.RUN_INPUT}/{GIVEN}")
+    return (
+        *("/bin/sh", "-c", _FENCE, "faelleslab-run", f"{containers.RUN_OUTPUT}/{_claim(task).name}"),
+        *(_KIT, "run", notebook, "--parameters", f"{containers.RUN_INPUT}/{PARAMETERS}"),
+        *("--output", containers.RUN_OUTPUT, "--timeout", str(task.timeout_s)),
+    )
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    """Turn an engine that does not answer into `RunnerUnavailable`; our own `ConfigurationError` passes."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except (DockerException, RequestException, OSError) as error:
+        raise RunnerUnavailable(str(error)) from error

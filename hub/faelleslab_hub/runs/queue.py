@@ -1,0 +1,89 @@
+"""What the placer asks the rows for, and whose turn it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from faelleslab_hub import database
+from faelleslab_hub.runs.models import Inspection, Run
+from faelleslab_hub.runs.states import Stage
+from faelleslab_hub.settings import Settings
+
+
+@dataclass(frozen=True)
+class Open:
+    """What there is to do: all small, however long the history is.
+
+    ``waiting`` gives each tenant's oldest waiting time; ``stopping`` the running rows that someone wants stopped.
+    """
+
+    waiting: dict[str, datetime] = field(default_factory=dict)
+    requested: list[tuple[Inspection, Run]] = field(default_factory=list)
+    stopping: dict[str, str] = field(default_factory=dict)
+
+
+def look(settings: Settings, *, inspections: int) -> Open:
+    """Read what is open, with at most so many requested inspections."""
+    with database.session(settings, read_only=True) as session:
+        waiting = session.execute(
+            sa.select(Run.tenant, sa.func.min(Run.created_at))
+            .where(Run.stage == Stage.WAITING.value)
+            .group_by(Run.tenant)
+        )
+        requested = session.execute(
+            sa.select(Inspection, Run)
+            .join(Run, Run.id == Inspection.run_id)
+            .where(Inspection.state == "REQUESTED", Run.stage == Stage.INSPECTING.value)
+            .order_by(Inspection.requested_at)
+            .limit(inspections)
+        )
+        stopping = session.execute(
+            sa.select(Run.id, Run.stopping).where(Run.stage == Stage.EXECUTING.value, Run.stopping.is_not(None))
+        )
+        return Open(
+            waiting={str(tenant): oldest for tenant, oldest in waiting},
+            requested=[(inspection, run) for inspection, run in requested],
+            stopping={run_id: str(reason) for run_id, reason in stopping},
+        )
+
+
+def oldest(settings: Settings, tenant: str) -> Run | None:
+    """Give a tenant's run that has waited longest."""
+    with database.session(settings, read_only=True) as session:
+        return session.scalar(
+            sa.select(Run)
+            .where(Run.stage == Stage.WAITING.value, Run.tenant == tenant)
+            .order_by(Run.created_at, Run.id)
+            .limit(1)
+        )
+
+
+def unfinished(settings: Settings) -> tuple[list[Run], list[tuple[Inspection, Run]]]:
+    """Give what was under way when the last placer went: executing runs and placed inspections."""
+    with database.session(settings, read_only=True) as session:
+        runs = session.scalars(sa.select(Run).where(Run.stage == Stage.EXECUTING.value))
+        placed = session.execute(
+            sa.select(Inspection, Run).join(Run, Run.id == Inspection.run_id).where(Inspection.state == "PLACED")
+        )
+        return list(runs), [(inspection, run) for inspection, run in placed]
+
+
+def next_tenant(
+    waiting: Mapping[str, datetime], running: Mapping[str, int], last_served: Mapping[str, int]
+) -> str | None:
+    """Choose whose run comes next: fewest running, then longest since served, then the oldest waiting.
+
+    Parameters
+    ----------
+    waiting : mapping of tenant to datetime
+        Tenants with something waiting, and since when.
+    running : mapping of tenant to int
+        How many of each tenant's runs are under way.
+    last_served : mapping of tenant to int
+        A number that grows with each placing; tenants never served are left out.
+    """
+    if not waiting:
+        return None
+    return min(waiting, key=lambda t: (running.get(t, 0), last_served.get(t, -1), waiting[t], t))
