@@ -7,6 +7,7 @@ does the same should the supervisor itself be killed. Containers are no descenda
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -47,7 +48,7 @@ class Process:
     pid: int = 0
     since: float = 0.0
     deaths: int = 0
-    restart_at: float = field(default=0.0, repr=False)
+    restart_at: float = field(default=math.inf, repr=False)
 
 
 class Stopped(Exception):
