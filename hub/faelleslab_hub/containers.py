@@ -78,7 +78,7 @@ class ContainerSpec:
         ``extra_host_config``. The image is left out when empty (DockerSpawner has its own field for it).
         """
         create: dict[str, Any] = {
-            "name": self.name,
+            "name": self.name or None,
             "command": list(self.command) or None,
             "environment": dict(self.environment),
             "user": self.user,
