@@ -40,6 +40,8 @@ _INSPECTION_PIDS = 64
 # Nothing that could climb out of a folder, split a label or fake another name: no dot, slash, colon, space or case.
 # `[0-9]` and not `\d`: the latter also matches digits of other scripts.
 _SAFE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# No hyphen in a tenant: "a" with run "b-c" and "a-b" with run "c" would share a container name.
+_TENANT = re.compile(r"[a-z0-9]{1,12}")
 
 
 @dataclass(frozen=True)
@@ -291,15 +293,14 @@ def _opaque(settings: Settings, tenant: str, account: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _need_safe(*names: str) -> None:
-    for name in names:
-        if not _SAFE.fullmatch(name):
-            raise ConfigurationError(
-                "FL-K120",
-                "Et navn kan ikke bruges til en container.",
-                rule="navne på kommuner, konti og kørsler består af a-z, 0-9 og bindestreg, højst 63 tegn.",
-                remedy="ret navnet.",
-            )
+def _need_safe(tenant: str, name: str) -> None:
+    if not (_TENANT.fullmatch(tenant) and _SAFE.fullmatch(name)):
+        raise ConfigurationError(
+            "FL-K120",
+            "Et navn kan ikke bruges til en container.",
+            rule="navne på konti og kørsler består af a-z, 0-9 og bindestreg, højst 63 tegn.",
+            remedy="ret navnet.",
+        )
 
 
 def _need_inside(path: Path, home: Path, tenant: str) -> None:

@@ -10,6 +10,8 @@ from faelleslab.errors import ConfigurationError
 from faelleslab_hub.settings import CHECKOUT
 
 _LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", "node_modules"}
+# Beside the Dockerfile, but not in the image: a better check or text needs no new image.
+_NOT_INSIDE = {"README.md", "verify"}
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,13 @@ class Recipe:
             root = self.checkout / source
             paths = sorted(root.rglob("*")) if root.is_dir() else [root]
             for path in paths:
-                if path.is_file() and not _LEFT_OUT.intersection(path.parts) and path.suffix != ".ipynb":
+                if path.is_file() and not self._left_out(path):
                     yield path
+
+    def _left_out(self, path: Path) -> bool:
+        parts = path.relative_to(self.checkout).parts
+        beside = path.parent == self.folder and path.name in _NOT_INSIDE
+        return beside or path.suffix == ".ipynb" or bool(_LEFT_OUT.intersection(parts))
 
 
 BASE = Recipe(
