@@ -1,4 +1,4 @@
-"""Make everything the workbench needs out of a bare Python: ``python3 hub/bootstrap.py demo|test``.
+"""Make everything the workbench needs out of a bare Python: ``python3 hub/bootstrap.py demo|test|prove``.
 
 Runs under the machine's own python3 with the standard library alone, and its syntax is old on purpose: a Python that is
 too old must get as far as saying so. What it makes: ``.venv`` (exact pins of ``images/constraints``) and
@@ -29,7 +29,8 @@ LOG = BUILD / "bootstrap.log"
 # Present while .venv is being changed: what is found after a kill is not trusted but made again.
 UNFINISHED = BUILD / "venv.unfinished"
 STAMPS = {"venv": VENV / "faelleslab.json", "node": ROOT / "hub" / "node_modules" / ".faelleslab.json"}
-PINS = {"demo": "images/constraints/hub.txt", "test": "images/constraints/dev.txt"}
+# Each kind holds the one before it.
+PINS = {"demo": ["hub.txt"], "test": ["dev.txt"], "prove": ["dev.txt", "prove.txt"]}
 OLDEST = (3, 11)
 NEEDED_BYTES = 3 * 10**9
 # What the failing step wrote -> the one sentence for it. The first that fits is used.
@@ -185,28 +186,34 @@ def find_python() -> str:
     )
 
 
+def pin_files(kind: str) -> list:
+    """Give the files of exact versions."""
+    return [ROOT / "images" / "constraints" / name for name in PINS[kind]]
+
+
 def wanted(kind: str) -> dict:
     """Say what the two folders must have been made from."""
     digest = hashlib.sha256()
-    for name in (PINS[kind], "pyproject.toml", "hub/pyproject.toml", "hub/bootstrap.py"):
-        digest.update((ROOT / name).read_bytes())
+    for path in [*pin_files(kind), ROOT / "pyproject.toml", ROOT / "hub" / "pyproject.toml", Path(__file__)]:
+        digest.update(path.read_bytes())
     lock = hashlib.sha256((ROOT / "hub" / "package-lock.json").read_bytes()).hexdigest()
     # A checkout that was moved or a python3 that was upgraded under it needs a new .venv as well.
     return {
         "venv": {"kind": kind, "pins": digest.hexdigest(), "python": os.path.realpath(PYTHON), "checkout": str(ROOT)},
-        "node": {"kind": kind, "lock": lock},
+        "node": {"kind": "demo" if kind == "demo" else "test", "lock": lock},
     }
 
 
 def up_to_date(part: str, kind: str) -> bool:
-    """Tell whether a folder is as it must be; what is made for the tests also serves the demo."""
+    """Tell whether a folder is as it must be; what is made for more than is asked for serves as well."""
     try:
         stamp = json.loads(STAMPS[part].read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     if part == "venv" and (UNFINISHED.exists() or not os.access(PYTHON, os.X_OK)):
         return False
-    return any(stamp == wanted(each)[part] for each in ("test", kind))
+    kinds = list(PINS)
+    return any(stamp == wanted(each)[part] for each in kinds[kinds.index(kind) :])
 
 
 def make_venv(steps: Steps, kind: str, python: str) -> None:
@@ -227,9 +234,11 @@ def make_venv(steps: Steps, kind: str, python: str) -> None:
     steps.finish()
 
     steps.begin("Pakker hentes og installeres")
-    pins = ROOT / PINS[kind]
-    install = [*pip, "install", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "-r", pins]
-    steps.run(install, count=pins.read_text(encoding="utf-8").count("=="))
+    pins = pin_files(kind)
+    install = [*pip, "install", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
+    for path in pins:
+        install += ["-r", path]
+    steps.run(install, count=sum(path.read_text(encoding="utf-8").count("==") for path in pins))
     steps.finish()
 
     steps.begin("Arbejdsbordet installeres")
@@ -347,7 +356,7 @@ def main(arguments: list) -> int:
     """Prepare for the demo or the tests; one sentence and exit code 2 when that cannot be done."""
     signal.signal(signal.SIGTERM, _interrupt)
     if len(arguments) != 1 or arguments[0] not in PINS:
-        print("Brug: python3 hub/bootstrap.py demo|test", file=sys.stderr)
+        print("Brug: python3 hub/bootstrap.py demo|test|prove", file=sys.stderr)
         return 2
     try:
         prepare(arguments[0])
