@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faelleslab.jobs.parameters import Parameter, inject, read_schema, typed
+    from faelleslab.jobs.parameters import Kommunekode, Parameter, inject, read_schema, typed
     from faelleslab.jobs.result import Result
     from faelleslab.jobs.runner import run_notebook
 
-__all__ = ["Parameter", "Result", "inject", "read_schema", "run_notebook", "typed"]
+__all__ = ["Kommunekode", "Parameter", "Result", "inject", "read_schema", "run_notebook", "typed"]
 
 _HOME = {
+    "Kommunekode": "parameters",
     "Parameter": "parameters",
     "Result": "result",
     "inject": "parameters",

@@ -9,7 +9,8 @@ from datetime import date
 from faelleslab.jobs.parameter_values import LARGEST_INTEGER, Value
 
 _KINDS = {"str": "text", "int": "integer", "float": "decimal", "bool": "flag", "date": "date", "datetime.date": "date"}
-_HARMLESS_IMPORTS = {"datetime", "typing", "__future__"}
+_KINDS["Kommunekode"] = "municipality"
+_HARMLESS_IMPORTS = {"datetime", "typing", "__future__", "faelleslab.jobs"}
 _LARGEST_CELL = 1_000_000
 
 
@@ -144,7 +145,7 @@ def _annotated(node: ast.expr) -> _Type:
         if spelling in _KINDS:
             kind = _KINDS[spelling]
             return _Type(kind, spelling=spelling if kind == "date" else "")
-    raise _Fault("typen kendes ikke (kendte: str, int, float, bool, date, Literal, list[str], og | None)")
+    raise _Fault("typen kendes ikke (kendte: str, int, float, bool, date, Literal, list[str], Kommunekode, og | None)")
 
 
 def _or_none(kind: _Type) -> _Type:
@@ -172,8 +173,8 @@ def _value(node: ast.expr) -> tuple[Value, str]:
         raise _Fault("værdien er beregnet; skriv den ud")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner, _ = _value(node.operand)
-        if type(inner) in (int, float):
-            return (-inner if isinstance(node.op, ast.USub) else inner), ""  # type: ignore[operator, return-value]
+        if isinstance(inner, int | float) and not isinstance(inner, bool):
+            return (-inner if isinstance(node.op, ast.USub) else inner), ""
     if isinstance(node, ast.List):
         items = [_value(e)[0] for e in node.elts]
         texts = [v for v in items if isinstance(v, str)]
@@ -197,7 +198,7 @@ def _fitting(value: Value, kind: _Type) -> Value:
         if kind.optional:
             return None
         raise _Fault("None passer ikke til typen; skriv typen som type | None")
-    types = {"text": str, "integer": int, "flag": bool, "date": date, "text_list": list}
+    types = {"text": str, "integer": int, "flag": bool, "date": date, "text_list": list, "municipality": str}
     if kind.kind == "decimal" and type(value) in (int, float):
         number = float(value) if not isinstance(value, int) or abs(value) <= LARGEST_INTEGER else float("inf")  # type: ignore[arg-type]
         if number - number == 0.0:

@@ -133,6 +133,19 @@ def _text_list(parameter: Kind, given: Any) -> tuple[Value, str]:
     return list(given), ""
 
 
+def _municipality(_: Kind, given: Any) -> tuple[Value, str]:
+    if type(given) is str and given.strip() in municipality_names():
+        return given.strip(), ""
+    return None, "skal være koden på en af de 98 kommuner, fire cifre, for eksempel 0751"
+
+
+def municipality_names() -> dict[str, str]:
+    """Return the 98 municipalities' names by their four-digit code."""
+    from faelleslab.data.municipalities import names_by_code  # read only where a notebook asks for a municipality
+
+    return names_by_code()
+
+
 _READERS = {
     "text": _text,
     "integer": _integer,
@@ -141,4 +154,5 @@ _READERS = {
     "date": _date,
     "choice": _choice,
     "text_list": _text_list,
+    "municipality": _municipality,
 }

@@ -9,7 +9,8 @@ The cell is ordinary Python, the convention of papermill, so the notebook also r
     omraader: list[str] = ["Midtby"]  # Områder: skilt med semikolon
     graense: float | None = None  # Grænse: tom betyder ingen
 
-An annotation decides the kind; without one the literal does. The comment is ``label: help``. What has no literal value
+An annotation decides the kind; without one the literal does. ``kommunekode: Kommunekode = "0751"`` is a text that must be
+one of the 98 codes (kind ``municipality``); the form shows it as a list of names. The comment is ``label: help``. What has no literal value
 (``x = 1 + 2``) has no kind and is refused with its line number. Values are written back by `repr` of checked literals
 and by nothing else, so no text can become code.
 """
@@ -27,6 +28,9 @@ from faelleslab.jobs.parameter_values import Value, typed_value
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
+Kommunekode = str
+"""Annotation of a parameter that is a municipality's four-digit code."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -37,7 +41,7 @@ class Parameter:
     name : str
         Python identifier.
     kind : str
-        ``text``, ``integer``, ``decimal``, ``flag``, ``date``, ``choice`` or ``text_list``.
+        ``text``, ``integer``, ``decimal``, ``flag``, ``date``, ``choice``, ``text_list`` or ``municipality``.
     default : str, int, float, bool, date, list of str or None
         None when there is none; see `required` and `optional`.
     label, help : str
