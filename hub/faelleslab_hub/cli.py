@@ -34,6 +34,7 @@ COMMANDS = {
     "demo": ("faelleslab_hub.demo", "start arbejdsbordet på denne maskine, uden isolation"),
     "up": ("faelleslab_hub.up", "start arbejdsbordet med Docker"),
     "down": ("faelleslab_hub.up", "stop arbejdsbordet igen"),
+    "walls": ("faelleslab_hub.walls", "lav kommunernes net, og luk maskinen mod dem"),
     "secrets": ("faelleslab_hub.secret_files", "opret de hemmeligheder, der mangler"),
     "images": ("faelleslab_hub.images.cli", "byg og vis images"),
     "run": ("faelleslab_hub.runs.cli", "kør en notebook i en frisk container"),

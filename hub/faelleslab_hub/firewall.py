@@ -2,7 +2,7 @@
 
 An internal Docker network still reaches every listener of the host that is bound to 0.0.0.0, on any of its addresses.
 So one chain takes everything that comes in on a bridge of ours and refuses what is not named. Needs root; where the
-hub has not got it, the administrator runs ``faelleslab-hub firewall`` (the Ansible role does).
+hub has not got it, the administrator runs ``faelleslab-hub walls ensure`` (the Ansible role does).
 """
 
 import os
