@@ -233,7 +233,7 @@ def _plain(error: DBAPIError) -> ConfigurationError | None:
     cause: Any = error.orig
     text = str(cause).lower()
     state = getattr(cause, "sqlstate", None)
-    if state in _CONFLICT:
+    if state in _CONFLICT or "readonly database" in text:
         return None
     if "no such table" in text or "no such column" in text or state in ("42P01", "42703"):
         return ConfigurationError(

@@ -13,6 +13,9 @@ To verify: hash each event as `canonical` says and compare with ``hash``; ``prev
 before, ``seq`` must rise by one from 1; ``personal_hash`` must fit salt and personal unless a later event of type
 ``personal.erased`` lists the seq; each checkpoint's signature must fit the key, its number must rise by one from 1,
 ``prev`` must be the hash of the line before, and its ``hash`` that of the event with its ``seq``.
+
+A file proves what is in it up to its last checkpoint. That nothing newer was left out is not in its power to prove:
+compare the last checkpoint with that of a later export, or with the checkpoint file itself.
 """
 
 import json
@@ -75,9 +78,10 @@ def verify_file(path: Path, key: Ed25519PublicKey, progress: Progress) -> Verdic
     ended: list[dict[str, Any]] = []
     walk(verifier, _items(path, chain, ended), progress)
     verdict = verifier.finish(None, has_head=False)
-    expected = {"kind": "end", "events": verdict.n_events}
-    if not ended or {name: ended[0].get(name) for name in expected} != expected:
+    if not ended or ended[0].get("events") != verdict.n_events:
         verdict.add(Kind.CUT_OFF, verdict.n_events + 1)
+    elif verdict.whole and ended[0].get("checkpoints") != verdict.n_checkpoints:
+        verdict.add(Kind.CHECKPOINT_REMOVED, verdict.n_checkpoints + 1)
     return verdict
 
 

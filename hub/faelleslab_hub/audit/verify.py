@@ -158,7 +158,7 @@ class ChainVerifier:
         if not verdict.personal_checked:
             return
         erased = self._erased.covers(link.seq)
-        if link.content is None or link.salt is None:
+        if link.content is None and link.salt is None:
             if link.personal_hash is None:
                 return
             if erased:
@@ -167,7 +167,7 @@ class ChainVerifier:
                 verdict.add(Kind.PERSONAL_REMOVED, link.seq)
             return
         try:
-            fits = canonical.personal_hash(link.salt, link.content) == link.personal_hash
+            fits = canonical.personal_hash(link.salt or "", link.content or "") == link.personal_hash
         except ValueError:
             fits = False
         if not fits:
