@@ -19,6 +19,8 @@ if __name__ == "__main__":
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # The hub stops its services by SIGINT, which a hub started in the background has taught its children to ignore.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The parent may have died before the request was made.
     if os.getppid() == parent:
         sys.argv = [sys.argv[0], f"--timeout={_AFTER_S}", f"--cull-every={_EVERY_S}"]

@@ -7,7 +7,7 @@ written does not happen. Refuses: to tell an unknown name from a wrong password,
 import asyncio
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, cast
 
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.login import LoginHandler, LogoutHandler
@@ -31,7 +31,7 @@ _UNKNOWN = "(unknown)"
 class AccountAuthenticator(Authenticator):
     """Lets in the accounts whose tenant is switched on."""
 
-    settings: Settings = AnyTrait(help="The installation's settings.").tag(config=True)
+    settings: Settings = cast("Settings", AnyTrait(help="The installation's settings.").tag(config=True))
     tenants: Any = AnyTrait(help="The tenants that are switched on.").tag(config=True)
     password = Unicode(help="The accounts' common password, from its secret file.").tag(config=True)
 

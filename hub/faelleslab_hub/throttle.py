@@ -70,7 +70,7 @@ class Throttle:
         if over < 0:
             return 0.0
         # The exponent is capped too: 2**failures of a patient attacker would overflow a float.
-        pause = min(FIRST_PAUSE_S * 2 ** min(over, 10), LONGEST_PAUSE_S)
+        pause = min(FIRST_PAUSE_S * 2.0 ** min(over, 10), LONGEST_PAUSE_S)
         count.until = now + pause
         return pause
 

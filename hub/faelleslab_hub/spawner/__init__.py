@@ -7,7 +7,7 @@ is not the account's own default one.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from traitlets import Any as AnyTrait
 from traitlets import default
@@ -16,7 +16,7 @@ from traitlets.config import LoggingConfigurable
 from faelleslab.errors import AccessError
 from faelleslab_hub import accounts, audit
 from faelleslab_hub.accounts import Account
-from faelleslab_hub.pages import ServerRefused
+from faelleslab_hub.pages import ServerRefused, server_error
 from faelleslab_hub.settings import Settings
 from faelleslab_hub.tenants import Tenant, Tenants
 
@@ -44,13 +44,21 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+_STAGES = (
+    (10, "Din hjemmemappe gøres klar."),
+    (30, "Arbejdsbordet starter."),
+    (50, "JupyterLab indlæses."),
+    (85, "Lige om lidt."),
+)
+_POLL_S = 0.25
 
 
 class AuditedServer(_Base):
     """The base of both spawners: role check and audit events around start and stop."""
 
-    settings: Settings = AnyTrait(help="The installation's settings.").tag(config=True)
-    tenants: Tenants = AnyTrait(help="The tenants that are switched on.").tag(config=True)
+    settings: Settings = cast("Settings", AnyTrait(help="The installation's settings.").tag(config=True))
+    tenants: Tenants = cast("Tenants", AnyTrait(help="The tenants that are switched on.").tag(config=True))
+    stage = 0
 
     @default("disable_user_config")
     def _disable_user_config(self) -> bool:
@@ -88,9 +96,10 @@ class AuditedServer(_Base):
 
     async def run_pre_spawn_hook(self) -> None:
         """Check the role and write the event; the server does not start when either fails."""
+        self.stage = 0
         await refuse_other_roles(self.account, self.settings)
         # Nothing a browser sent decides what a server is made of.
-        self.user_options = {}
+        self.user_options: dict[str, Any] = {}
         await self.prepare()
         await self._record("server.started", fail_closed=True)
         await asyncio.to_thread(self.prepare_home)
@@ -107,17 +116,34 @@ class AuditedServer(_Base):
         home = self.settings.account_home(self.account.tenant, self.account.name)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    async def start(self) -> tuple[str, int]:
+        """Start the server and wait until its port answers; one that has died is not waited for.
+
+        JupyterHub itself would go on asking a dead server until its time is up.
+        """
+        self.stage = 1
+        address: tuple[str, int] = await super().start()
+        self.launched()
+        self.stage = 2
+        while not await _answers(*address):
+            if await self.poll() is not None:
+                raise ServerRefused(500, server_error(None), reason="exited")
+            await asyncio.sleep(_POLL_S)
+        self.stage = 3
+        return address
+
+    def launched(self) -> None:
+        """Note what was started, before anything else can go wrong."""
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Tell the waiting page, in Danish, what happens; ``text`` marks the events that are ours."""
-        steps = (
-            (15, "Din hjemmemappe gøres klar."),
-            (40, "Arbejdsbordet starter."),
-            (65, "JupyterLab indlæses."),
-            (85, "Lige om lidt."),
-        )
-        for percent, text in steps:
-            yield {"progress": percent, "message": text, "text": text}
-            await asyncio.sleep(1.5)
+        shown = -1
+        while shown < len(_STAGES) - 1:
+            if self.stage > shown:
+                shown = self.stage
+                percent, text = _STAGES[shown]
+                yield {"progress": percent, "message": text, "text": text}
+            await asyncio.sleep(_POLL_S)
 
     def event_details(self) -> dict[str, Any]:
         """Give the facts of the server that belong in its event."""
@@ -167,6 +193,15 @@ async def refuse_other_roles(account: Account, settings: Settings) -> None:
         ),
         reason="role",
     )
+
+
+async def _answers(ip: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(ip, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _no_event() -> ServerRefused:

@@ -5,6 +5,7 @@ finds it by process id *and* start time, since ids are used again.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from faelleslab_hub.settings import CHECKOUT, Settings
 from faelleslab_hub.spawner import AuditedServer
 
 _KIT_EXTENSION = CHECKOUT / "kit" / "labextension"
+_LAB_SETTINGS = CHECKOUT / "kit" / "labextension-settings" / "overrides.json"
 # The only variables of the hub that a server sees. Never a token, never a database address.
 _ALLOWED = ("LANG", "LC_ALL", "TZ", "FAELLESLAB_OFFLINE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -28,6 +30,7 @@ class EmbeddedServer(AuditedServer, SimpleLocalProcessSpawner):
     """One `jupyterhub-singleuser` process in the account's home."""
 
     started_at = ""
+    pid: int
 
     @default("cmd")
     def _cmd(self) -> list[str]:
@@ -47,7 +50,7 @@ class EmbeddedServer(AuditedServer, SimpleLocalProcessSpawner):
 
     @default("notebook_dir")
     def _notebook_dir(self) -> str:
-        return self.home_dir
+        return str(self.home_dir)
 
     def get_env(self) -> dict[str, str]:
         """Add a path of this environment and the system alone."""
@@ -62,7 +65,9 @@ class EmbeddedServer(AuditedServer, SimpleLocalProcessSpawner):
         return [
             *super().get_args(),
             f"--LabApp.extra_labextensions_path={extensions}",
-            f"--LabApp.app_settings_dir={_KIT_EXTENSION / 'settings'}",
+            f"--LabApp.app_settings_dir={self.settings.hub_state / 'lab-settings'}",
+            # A demo is often tried as root in a container.
+            *(["--allow-root"] if os.getuid() == 0 else []),
         ]
 
     def prepare_home(self) -> None:
@@ -76,20 +81,27 @@ class EmbeddedServer(AuditedServer, SimpleLocalProcessSpawner):
             link.unlink()
         if not link.is_symlink():
             link.symlink_to(_KIT_EXTENSION)
+        # A copy, since JupyterLab may write beside it.
+        overrides = self.settings.hub_state / "lab-settings" / "overrides.json"
+        overrides.parent.mkdir(parents=True, exist_ok=True)
+        if _LAB_SETTINGS.is_file():
+            shutil.copyfile(_LAB_SETTINGS, overrides)
 
     async def start(self) -> tuple[str, int]:
         """Start the process with its own log instead of the hub's, which may be a pipe that ends with the hub."""
         folder = self.settings.logs / "servers"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / f"{self.account.name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self.popen_kwargs = {"stdin": subprocess.DEVNULL, "stdout": descriptor, "stderr": descriptor}
         try:
-            self.popen_kwargs = {"stdin": subprocess.DEVNULL, "stdout": descriptor, "stderr": descriptor}
-            address: tuple[str, int] = await super().start()
+            return await super().start()
         finally:
             os.close(descriptor)
+
+    def launched(self) -> None:
+        """Remember process and start time, for a hub or supervisor that comes later."""
         self.started_at = _started_at(self.pid)
         _remember(self.settings, self.account.name, self.pid, self.started_at)
-        return address
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Find the process again after a restart of the hub, unless its id belongs to another one by now."""
@@ -134,11 +146,11 @@ def stop_all(settings: Settings, patience_s: float = 10.0) -> int:
             running[int(pid)] = started_at
         record.unlink(missing_ok=True)
     for kind in (signal.SIGTERM, signal.SIGKILL):
-        alive = [pid for pid, started_at in running.items() if _started_at(pid) == started_at]
-        for pid in alive:
-            os.killpg(pid, kind)
+        alive = [one for one, since in running.items() if _started_at(one) == since]
+        for one in alive:
+            os.killpg(one, kind)
         deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline and any(_started_at(pid) == running[pid] for pid in alive):
+        while time.monotonic() < deadline and any(_started_at(one) == running[one] for one in alive):
             time.sleep(0.05)
     return len(running)
 
