@@ -128,7 +128,7 @@ class Steps:
             raise
         finally:
             self.log.flush()
-        if code and must:
+        if code and (must or re.search(CAUSES[0][0], "".join(tail))):
             raise explain("".join(tail), self.label)
         return code
 
