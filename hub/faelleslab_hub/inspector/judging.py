@@ -5,7 +5,7 @@ Pure: no file, no database. The answer is JSON of a fixed shape; anything else i
 
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,7 @@ from faelleslab_hub.runs.models import Inspection, Run
 from faelleslab_hub.runs.states import MESSAGES, Reason
 from faelleslab_hub.runs.untrusted import plain
 
-_Name = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,99}\Z")]
+_Name = Annotated[str, Field(pattern=r"^[^\W\d]\w{0,99}$")]
 _Text = Annotated[str, Field(max_length=20_000)]
 _Value = str | bool | int | float | None | list[_Text]
 _LONGEST_MESSAGE = 1500
@@ -24,7 +24,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    version: Literal[1]
+    version: Annotated[int, Field(ge=1, le=1)]
     code: Annotated[str, Field(pattern=r"^FL-[A-Z]\d{3}$")] | None
     fault: Annotated[str, Field(max_length=20_000)] | None
     cells: Annotated[int, Field(ge=0, lt=100_000)]
@@ -56,7 +56,7 @@ def judge(inspection: Inspection, run: Run) -> Judgement:
                 run,
                 "FL-R111",
                 "kunne ikke læses inden for modtagekontrollens grænser for tid og hukommelse",
-                "gør notebooken mindre, eller gem den igen fra JupyterLab",
+                "gør notesbogen mindre, eller gem den igen fra JupyterLab",
             )
 
 
@@ -77,4 +77,4 @@ def _judge_answer(inspection: Inspection, run: Run) -> Judgement:
 
 
 def _refused(run: Run, code: str, what: str, remedy: str) -> Judgement:
-    return Judgement(Reason.REFUSED, f"Notebooken '{plain(run.notebook, 80)}' {what}. Gør: {remedy}. ({code})", code)
+    return Judgement(Reason.REFUSED, f"Notesbogen '{plain(run.notebook, 80)}' {what}. Gør: {remedy}. ({code})", code)

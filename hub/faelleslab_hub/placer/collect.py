@@ -10,7 +10,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-_DEEPEST = 16
+_DEEPEST = 10
 _MOST_ENTRIES = 100_000
 
 

@@ -20,9 +20,9 @@ _LONGEST_VALUE = 1_048_576
 
 def add_commands(subparsers: "argparse._SubParsersAction[DanishParser]") -> None:
     """Add `run`."""
-    run = subparsers.add_parser("run", help="kør en notebook i en frisk container")
+    run = subparsers.add_parser("run", help="kør en notesbog i en frisk container")
     run.add_argument("tenant", metavar="KOMMUNEKODE", help="fire cifre, fx 0751 (eller kursus)")
-    run.add_argument("notebook", metavar="NOTEBOOK", type=Path, help="en .ipynb eller en jupytext .py")
+    run.add_argument("notebook", metavar="NOTESBOG", type=Path, help="en .ipynb eller en jupytext .py")
     run.add_argument(
         *("-p", "--parameter"),
         dest="parameters",

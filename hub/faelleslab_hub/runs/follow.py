@@ -17,7 +17,7 @@ _POLL_S = 0.1
 # A process that is restarted by its supervisor is back before this.
 _ABSENT_S = 15.0
 _STAGES = {
-    Stage.INSPECTING: "Notebooken kontrolleres",
+    Stage.INSPECTING: "Notesbogen kontrolleres",
     Stage.WAITING: "Kørslen venter på en plads",
     Stage.EXECUTING: "Kørslen er i gang",
 }

@@ -5,10 +5,11 @@ It counts only together with the exit code and the out-of-memory flag (`faellesl
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from faelleslab_hub.runs.states import EXIT_CODES, Reason
 from faelleslab_hub.runs.untrusted import read_regular
 
 NAME = "result.json"
@@ -66,7 +67,9 @@ class RunResult(_Strict):
         | None
     )
     exit_code: Annotated[int, Field(ge=0, le=255)]
+    code: Annotated[str, Field(pattern=r"^FL-[A-Z]\d{3}$")] | None = None
     message: Annotated[str, Field(max_length=4000)] | None = None
+    error_class: _Short | None = None
     cells: Annotated[list[Cell], Field(max_length=20_000)] = []
     started_at: _Short | None = None
     ended_at: _Short | None = None
@@ -75,6 +78,17 @@ class RunResult(_Strict):
     hashes: dict[str, Any] = {}
     outputs: Annotated[list[Output], Field(max_length=5000)] = []
     versions: dict[_Short, _Short | None] = {}
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        succeeded = self.state == "SUCCEEDED"
+        if succeeded != (self.reason is None) or self.exit_code != EXIT_CODES[self.reason and Reason(self.reason)]:
+            message = "state, reason and exit code do not agree"
+            raise ValueError(message)
+        if succeeded and any(cell.state != "DONE" for cell in self.cells):
+            message = "a success has no cell left undone"
+            raise ValueError(message)
+        return self
 
     def stored(self) -> str:
         """Give the JSON text for the run's row; what is too long for a row stays in the file."""

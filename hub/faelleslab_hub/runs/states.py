@@ -79,12 +79,12 @@ EXIT_CODES: dict[Reason | None, int] = {
 
 MESSAGES: dict[Reason | None, str] = {
     None: "Kørslen er gennemført.",
-    Reason.CELL_FAILED: "En celle i notebooken fejlede.",
-    Reason.KERNEL_DIED: "Programmet bag notebooken stoppede uventet, før kørslen var færdig.",
+    Reason.CELL_FAILED: "En celle i notesbogen fejlede.",
+    Reason.KERNEL_DIED: "Programmet bag notesbogen stoppede uventet, før kørslen var færdig.",
     Reason.OUT_OF_MEMORY: "Kørslen brugte mere hukommelse, end den må.",
     Reason.TIMED_OUT: "Kørslen nåede ikke at blive færdig inden for tidsgrænsen.",
     Reason.CANCELLED: "Kørslen blev stoppet.",
-    Reason.REFUSED: "Notebooken eller dens parametre blev afvist.",
+    Reason.REFUSED: "Notesbogen eller dens parametre blev afvist.",
     Reason.INTERNAL_ERROR: "Kørslen kunne ikke gennemføres på grund af en fejl i arbejdsbordet.",
     Reason.LOST: "Kørslen gik tabt, fordi maskinen eller containeren forsvandt undervejs. Den er ikke kørt igen.",
 }

@@ -1,5 +1,6 @@
 """Read files that a stranger's code wrote: never follow a link, never wait on a pipe, never read more than the cap."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -10,16 +11,24 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def read_regular(path: Path, max_bytes: int) -> bytes | None:
     """Read an ordinary file; None when it is missing, not an ordinary file, or larger than the cap."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = open_regular(path)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+        if os.fstat(descriptor).st_size > max_bytes:
             return None
         # A file may grow between the look and the read.
         content = file.read(max_bytes + 1)
     return content if len(content) <= max_bytes else None
+
+
+def open_regular(path: Path) -> int:
+    """Open an ordinary file for reading; raises OSError for anything else, EINVAL where the system itself would not."""
+    descriptor = os.open(path, _FLAGS)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file")
+    return descriptor
 
 
 def plain(text: str, longest: int) -> str:

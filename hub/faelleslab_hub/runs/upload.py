@@ -4,18 +4,17 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 import unicodedata
 from pathlib import Path
 
 from faelleslab.errors import RunError
 from faelleslab_hub import folders
+from faelleslab_hub.runs.untrusted import open_regular
 from faelleslab_hub.settings import Settings
 
 MAX_NOTEBOOK_BYTES = 20 * 2**20
 GIVEN = "given.json"
 PARAMETERS = "parameters.json"
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # A letter or digit first: no hidden file, no option, no way out of the folder. Spaces are common on Windows.
 _NAME = re.compile(r"[\w][\w .()+,-]{0,118}\.(?:ipynb|py)")
 
@@ -36,25 +35,23 @@ def read_notebook(path: Path) -> tuple[str, bytes]:
     """
     name = check_name(path.name)
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = open_regular(path)
     except OSError as error:
-        link = path.is_symlink()
+        kind = "et symbolsk link" if path.is_symlink() else "ikke en almindelig fil" if path.exists() else ""
         raise UploadError(
             "FL-R102",
-            f"Notebooken '{name}' er et symbolsk link." if link else f"'{name}' kan ikke læses ({error.strerror}).",
-            rule="en notebook tages kun ind som almindelig fil." if link else "",
-            remedy="angiv selve filen." if link else "se efter sti og rettigheder.",
+            f"'{name}' er {kind}." if kind else f"'{name}' kan ikke læses ({error.strerror}).",
+            rule="en notesbog tages kun ind som almindelig fil.",
+            remedy="angiv selve filen, og se efter, at du må læse den.",
         ) from None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise UploadError("FL-R102", f"'{name}' er ikke en almindelig fil.", remedy="angiv en notebook.")
         content = file.read(MAX_NOTEBOOK_BYTES + 1)
     if len(content) > MAX_NOTEBOOK_BYTES:
         raise UploadError(
             "FL-R103",
-            f"Notebooken '{name}' er for stor.",
-            rule=f"en notebook er højst {MAX_NOTEBOOK_BYTES // 2**20} MB.",
-            remedy="ryd notebookens resultater (Kernel → Genstart og ryd), og læg data i egne filer.",
+            f"Notesbogen '{name}' er for stor.",
+            rule=f"en notesbog er højst {MAX_NOTEBOOK_BYTES // 2**20} MB.",
+            remedy="ryd notesbogens resultater (Kernel → Genstart og ryd), og læg data i egne filer.",
         )
     return name, content
 
@@ -65,7 +62,7 @@ def check_name(name: str) -> str:
     if len(normal.encode("utf-8", "replace")) > 160 or not _NAME.fullmatch(normal) or not normal.isprintable():
         raise UploadError(
             "FL-R101",
-            "Notebookens navn kan ikke bruges.",
+            "Notesbogens navn kan ikke bruges.",
             rule="navnet består af bogstaver, tal, mellemrum og . _ - ( ) + , og ender på .ipynb eller .py; "
             "højst 120 tegn og ingen mapper.",
             remedy="omdøb filen.",
@@ -89,7 +86,7 @@ def store(settings: Settings, tenant: str, run_id: str, name: str, content: byte
         discard(settings, tenant, run_id)
         raise UploadError(
             "FL-R104",
-            f"Notebooken kan ikke gemmes til kørslen ({error.strerror}).",
+            f"Notesbogen kan ikke gemmes til kørslen ({error.strerror}).",
             remedy="se efter, om disken er fuld, og prøv igen.",
         ) from None
     return hashlib.sha256(content).hexdigest()
