@@ -15,8 +15,9 @@ _WHERE = {
     "write_parquet": "writing",
     "StatBank": "statbank",
     "Energi": "energi",
-    "key_figures": "key_figures",
-    "municipalities": "municipalities",
+    "key_figures": "figures",
+    "units_of": "figures",
+    "municipalities": "municipality_list",
     "Provenance": "provenance",
     "provenance_of": "provenance",
     "source_of": "provenance",
@@ -24,7 +25,7 @@ _WHERE = {
     "energi": "",
 }
 
-__all__ = sorted(_WHERE)  # noqa: PLE0605 - the table above is the one list
+__all__ = sorted(_WHERE)
 
 
 def __getattr__(name: str) -> Any:
