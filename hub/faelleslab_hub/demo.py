@@ -8,12 +8,9 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from faelleslab.errors import ConfigurationError
 from faelleslab_hub import accounts, installation, ports, secret_files, supervisor, workbench
 from faelleslab_hub.progress import Progress
 from faelleslab_hub.settings import CHECKOUT, Settings
@@ -69,7 +66,7 @@ def run(settings: Settings) -> int:
 
 def build_templates(settings: Settings) -> None:
     """Build the template notebooks into the home, unless they are built from these very sources already."""
-    sources = sorted(_SOURCES.glob("*.py"))
+    sources = _templates()
     target = settings.home / "notebooks"
     digest = hashlib.sha256()
     for path in [*sources, *sorted((CHECKOUT / "kit" / "faelleslab").rglob("*.py"))]:
@@ -77,23 +74,18 @@ def build_templates(settings: Settings) -> None:
     mark = target / ".sources"
     if not sources or (mark.is_file() and mark.read_text(encoding="ascii") == digest.hexdigest()):
         return
+    from faelleslab.ui.build import build_notebooks
+
     fresh = target.with_name("notebooks.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    built = subprocess.run(
-        [sys.executable, "-P", "-m", "faelleslab.cli", "build-notebooks", str(_SOURCES), str(fresh)],
-        env=supervisor.environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode:
-        settings.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = settings.logs / "build-notebooks.log"
-        log.write_text(built.stdout + built.stderr, encoding="utf-8")
-        raise ConfigurationError("FL-K337", "Skabelonerne kunne ikke bygges.", remedy=f"læs {log}.")
+    build_notebooks(_SOURCES, fresh)
     (fresh / ".sources").write_text(digest.hexdigest(), encoding="ascii")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
+
+
+def _templates() -> list[Path]:
+    return sorted(path for path in _SOURCES.glob("*.py") if not path.name.startswith("_"))
 
 
 def _demo(_given: argparse.Namespace, settings: Settings) -> int:
@@ -115,7 +107,7 @@ def _ready(settings: Settings, seconds: float) -> str:
     for account in accounts.available(tenants.by_code):
         place = "maskinen" if account.tenant == OPERATION else tenants.get(account.tenant).display_name
         rows.append(f"  {account.name:<18}{account.role_name:<28}{place}")
-    template = next(iter(sorted(_SOURCES.glob("*.py"))), None)
+    template = next(iter(_templates()), None)
     return "\n".join(
         [
             f"Klar: {address}",

@@ -175,18 +175,19 @@ def _read(path: Path) -> str:
         ) from None
     except OSError as error:
         raise _unusable(path, error.strerror or "ukendt fejl") from None
-    with os.fdopen(descriptor, encoding="ascii", errors="strict") as file:
-        mode = os.fstat(file.fileno()).st_mode
+    try:
+        mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise _unusable(path, "ikke en almindelig fil")
         if mode & 0o077:
             raise _too_open(path)
         if path.parent.stat().st_mode & 0o077:
             raise _too_open(path.parent)
-        try:
-            value = file.read(65536).strip()
-        except UnicodeDecodeError:
-            raise _unusable(path, "ikke almindelig tekst") from None
+        value = os.read(descriptor, 65536).decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise _unusable(path, "ikke almindelig tekst") from None
+    finally:
+        os.close(descriptor)
     if not value:
         raise _unusable(path, "tom fil")
     return value
