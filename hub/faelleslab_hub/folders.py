@@ -29,6 +29,11 @@ def ensure_run(settings: Settings, tenant: str, run_id: str) -> tuple[Path, Path
     return _owned(folder / "input", root), _owned(folder / "output", root)
 
 
+def ensure_control(settings: Settings, tenant: str, run_id: str) -> Path:
+    """Make the folder where a run's container notes that it began and how far it is."""
+    return _owned(settings.run_folder(tenant, run_id) / "control", settings.home / "runs")
+
+
 def _owned(folder: Path, root: Path) -> Path:
     """Make ``folder`` below ``root``; only the folder itself is given away, the way to it stays the hub's."""
     try:

@@ -11,14 +11,15 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from faelleslab.errors import ConfigurationError
-from faelleslab_hub import containers, images
-from faelleslab_hub.placer.runner import FENCED, MAX_ANSWER_BYTES, RunnerUnavailable, Status, Task
+from faelleslab_hub import containers, folders, images
+from faelleslab_hub.placer.runner import FENCED, MAX_ANSWER_BYTES, PROGRESS, RunnerUnavailable, Status, Task
 from faelleslab_hub.runs.upload import GIVEN, PARAMETERS
 from faelleslab_hub.runs.verdict import Ended
 from faelleslab_hub.settings import Settings
 from faelleslab_hub.tenants import Tenant
 
 _PYTHON = "/opt/faelleslab/env/bin/python"
+_CONTROL = "/srv/run/control"
 _KIT = "/opt/faelleslab/env/bin/faelleslab"
 # The engine starts a stopped container again when asked; the link in the run's own folder makes that do nothing.
 _FENCE = f"""
@@ -47,6 +48,8 @@ class DockerRunner:
     def start(self, task: Task) -> None:
         """Create the container if it is not there, and start it if it never ran."""
         with _engine():
+            if task.kind == "run":
+                folders.ensure_control(self._settings, task.tenant.code, task.run_id)
             try:
                 containers.create(self._client, self._spec(task))
             except APIError as error:
@@ -137,14 +140,20 @@ class DockerRunner:
 
     def _spec(self, task: Task) -> containers.ContainerSpec:
         build = containers.for_inspection if task.kind == "inspection" else containers.for_run
-        spec = build(task.tenant, task.run_id, self._settings, image=task.image, command=_command(task))
-        # An inspection answers on its standard output, which the engine bounds; it may write nowhere else.
-        mounts = spec.mounts if task.kind == "run" else tuple(m for m in spec.mounts if m.read_only)
+        extra = {"FAELLESLAB_PROGRESS": f"{_CONTROL}/{PROGRESS}"} if task.kind == "run" else {}
+        spec = build(
+            task.tenant, task.run_id, self._settings, image=task.image, command=_command(task), environment=extra
+        )
+        if task.kind == "run":
+            mounts = (*spec.mounts, containers.Mount(str(task.control), _CONTROL, read_only=False))
+        else:
+            # An inspection answers on its standard output, which the engine bounds; it may write nowhere at all.
+            mounts = tuple(mount for mount in spec.mounts if mount.read_only)
         return replace(spec, name=f"{spec.name}-{task.attempt}", mounts=mounts)
 
 
 def _claim(task: Task) -> Path:
-    return task.folder / "output" / f".{task.name}.claim"
+    return task.control / f"{task.name}.claim"
 
 
 def _command(task: Task) -> tuple[str, ...]:
@@ -152,7 +161,7 @@ def _command(task: Task) -> tuple[str, ...]:
     if task.kind == "inspection":
         return (_PYTHON, "-m", "faelleslab.jobs.inspection", notebook, f"{containers.RUN_INPUT}/{GIVEN}")
     return (
-        *("/bin/sh", "-c", _FENCE, "faelleslab-run", f"{containers.RUN_OUTPUT}/{_claim(task).name}"),
+        *("/bin/sh", "-c", _FENCE, "faelleslab-run", f"{_CONTROL}/{_claim(task).name}"),
         *(_KIT, "run", notebook, "--parameters", f"{containers.RUN_INPUT}/{PARAMETERS}"),
         *("--output", containers.RUN_OUTPUT, "--timeout", str(task.timeout_s)),
     )

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import faelleslab
-from faelleslab_hub.placer.runner import FENCED, MAX_ANSWER_BYTES, Status, Task
+from faelleslab_hub.placer.runner import FENCED, MAX_ANSWER_BYTES, PROGRESS, Status, Task
 from faelleslab_hub.runs.untrusted import read_regular
 from faelleslab_hub.runs.upload import GIVEN, PARAMETERS
 from faelleslab_hub.runs.verdict import Ended
@@ -51,7 +51,7 @@ class LocalRunner:
 
     def start(self, task: Task) -> None:
         """Start the task in a session of its own, unless it was started before."""
-        control = _control(task)
+        control = task.control
         control.mkdir(exist_ok=True, mode=0o700)
         if task.name in self._children or self._claim(task).exists():
             return
@@ -123,7 +123,7 @@ class LocalRunner:
 
     def answer(self, task: Task) -> tuple[str, bool]:
         """Read the inspection's standard output."""
-        content = read_regular(_control(task) / f"{task.name}.out", MAX_ANSWER_BYTES)
+        content = read_regular(task.control / f"{task.name}.out", MAX_ANSWER_BYTES)
         return ("", True) if content is None else (content.decode("utf-8", "replace"), False)
 
     def settle(self, task: Task) -> None:
@@ -150,19 +150,15 @@ class LocalRunner:
         return []
 
     def _claim(self, task: Task) -> Path:
-        return _control(task) / f"{task.name}.claim"
+        return task.control / f"{task.name}.claim"
 
     def _left(self, task: Task) -> Path:
-        return _control(task) / f"{task.name}.exit"
+        return task.control / f"{task.name}.exit"
 
     def _identity(self, task: Task) -> tuple[int, str, str] | None:
         """Give process id and start time (with the boot they belong to being the row's matter) of the launcher."""
         text = read_regular(self._claim(task), 4096)
         return None if text is None else _parse_stat(text.decode("ascii", "replace"))
-
-
-def _control(task: Task) -> Path:
-    return task.folder / "control"
 
 
 def _command(task: Task) -> list[str]:
@@ -171,7 +167,7 @@ def _command(task: Task) -> list[str]:
     if task.kind == "inspection":
         return [sys.executable, "-m", "faelleslab.jobs.inspection", notebook, str(source / GIVEN)]
     return [
-        *(sys.executable, "-m", "faelleslab.cli", "run", notebook),
+        *(sys.executable, "-m", "faelleslab", "run", notebook),
         *("--parameters", str(source / PARAMETERS)),
         *("--output", str(task.folder / "output")),
         *("--timeout", str(task.timeout_s)),
@@ -187,13 +183,14 @@ def _environment(task: Task) -> dict[str, str]:
         "LANG": "C.UTF-8",
     }
     if task.kind == "run":
-        home = _control(task) / "home"
+        home = task.control / "home"
         home.mkdir(exist_ok=True, mode=0o700)
         variables |= {
             "HOME": str(home),
             "FAELLESLAB_TENANT": task.tenant.code,
             "FAELLESLAB_IMAGE": task.image,
             "FAELLESLAB_MODE": "embedded",
+            "FAELLESLAB_PROGRESS": str(task.control / PROGRESS),
         }
     return variables
 

@@ -18,6 +18,8 @@ Status = Ended | Literal["absent", "running"]
 # The most an inspection may say; more than any notebook's parameters need.
 MAX_ANSWER_BYTES = 256 * 2**10
 INSPECTION_TIMEOUT_S = 60
+# How far a run is, in its control folder; written by the kit.
+PROGRESS = "progress.json"
 # Exit code of a start that found the attempt already begun.
 FENCED = 97
 
@@ -39,6 +41,11 @@ class Task:
     def name(self) -> str:
         """Name that no other task of this installation has."""
         return f"{self.kind}-{self.run_id}-{self.attempt}"
+
+    @property
+    def control(self) -> Path:
+        """Folder of what the runner itself notes about the task: fence, exit code, progress; never shown to anyone."""
+        return self.folder / "control"
 
 
 class RunnerUnavailable(Exception):

@@ -5,7 +5,7 @@ import getpass
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faelleslab.errors import ParameterError
 from faelleslab_hub.settings import Settings
@@ -27,13 +27,37 @@ def add_commands(subparsers: "argparse._SubParsersAction[DanishParser]") -> None
         *("-p", "--parameter"),
         dest="parameters",
         nargs=2,
-        action="append",
-        default=[],
         metavar=("NAVN", "VÆRDI"),
         help="en parameter; kan gives flere gange",
     )
     run.add_argument("--timeout", type=int, metavar="SEKUNDER", help="tidsgrænse; højst kommunens egen")
     run.set_defaults(handler=_run)
+    plain = run.parse_known_args
+
+    def parse(args: Any = None, namespace: Any = None) -> Any:
+        rest, pairs = _take_parameters(list(args or ()))
+        given, left = plain(rest, namespace)
+        given.parameters = pairs
+        return given, left
+
+    # A value may begin with a dash (-5, -ukendt-), which argparse would take for an option.
+    run.parse_known_args = parse  # type: ignore[method-assign]
+
+
+def _take_parameters(words: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Take each ``-p NAVN VÆRDI`` out of the command line."""
+    rest: list[str] = []
+    pairs: list[list[str]] = []
+    position = 0
+    while position < len(words):
+        pair = words[position + 1 : position + 3]
+        if words[position] in ("-p", "--parameter") and len(pair) == 2:
+            pairs.append(pair)
+            position += 3
+        else:
+            rest.append(words[position])
+            position += 1
+    return rest, pairs
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:

@@ -12,7 +12,6 @@ from faelleslab_hub.runs.states import Stage
 from faelleslab_hub.runs.untrusted import plain, read_regular
 from faelleslab_hub.settings import Settings
 
-PROGRESS = "progress.json"
 _POLL_S = 0.1
 # A process that is restarted by its supervisor is back before this.
 _ABSENT_S = 15.0
@@ -81,7 +80,7 @@ def report(settings: Settings, run: Run) -> Path | None:
 
 
 def _cells(settings: Settings, run: Run) -> str:
-    content = read_regular(settings.run_folder(run.tenant, run.id) / "output" / PROGRESS, 64 * 2**10)
+    content = read_regular(settings.run_folder(run.tenant, run.id) / "control" / "progress.json", 64 * 2**10)
     try:
         found = json.loads(content or b"null")
         done, of = found["cell"], found["cells"]

@@ -76,7 +76,7 @@ class RunResult(_Strict):
     cpu_seconds: Annotated[float, Field(ge=0)] | None = None
     peak_memory_bytes: Annotated[int, Field(ge=0)] | None = None
     hashes: dict[str, Any] = {}
-    outputs: Annotated[list[Output], Field(max_length=5000)] = []
+    outputs: Annotated[list[Output], Field(max_length=12_000)] = []
     versions: dict[_Short, _Short | None] = {}
 
     @model_validator(mode="after")

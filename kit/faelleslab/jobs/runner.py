@@ -25,6 +25,7 @@ from faelleslab.jobs.notebook import read_notebook, title, write_notebook, write
 from faelleslab.jobs.output_folder import OutputFolder
 from faelleslab.jobs.outputs import CELL_BYTES
 from faelleslab.jobs.parameters import as_json, inject, read_schema, typed
+from faelleslab.jobs.progress import told
 from faelleslab.jobs.provenance import VARIABLE, read_records
 from faelleslab.jobs.result import CODES, EXIT_CODES, FAILED, SUCCEEDED, RefusedRunError, Result, message
 from faelleslab.jobs.run_state import Progress, RunState
@@ -81,7 +82,7 @@ def run_notebook(
             if limit is not None and not 0 < limit < 1e15:
                 raise RefusedRunError("FL-R005", f"{name} skal være et tal over nul.")
         run = _prepared(source, parameters or {}, started_at)
-        run.progress = progress
+        run.progress = told(progress)
         folder.open()
     except FaelleslabError as refusal:
         folder.record_refusal(_refused(refusal, started_at))
@@ -122,7 +123,7 @@ def _prepared(source: Path, parameters: Mapping[str, Any], started_at: str) -> R
     schema = read_schema(notebook)
     values = typed(schema, parameters)
     canonical = json.dumps({k: as_json(v) for k, v in values.items()}, sort_keys=True, separators=(",", ":"))
-    hashes = {
+    hashes: dict[str, Any] = {
         "notebook": hashlib.sha256(content).hexdigest(),
         "parameters": hashlib.sha256(canonical.encode()).hexdigest(),
         "image": os.environ.get("FAELLESLAB_IMAGE") or None,
