@@ -141,7 +141,7 @@ def _municipality(_: Kind, given: Any) -> tuple[Value, str]:
 
 def municipality_names() -> dict[str, str]:
     """Return the 98 municipalities' names by their four-digit code."""
-    from faelleslab.data.municipalities import names_by_code  # read only where a notebook asks for a municipality
+    from faelleslab.data.municipality_list import names_by_code  # read only where a notebook asks for a municipality
 
     return names_by_code()
 

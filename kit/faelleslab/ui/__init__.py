@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from faelleslab.ui.build import build_notebooks
-    from faelleslab.ui.charts import bars, profile, ranking
+    from faelleslab.ui.charts import Figure, bars, profile, ranking
     from faelleslab.ui.files import offer_files
     from faelleslab.ui.picture import Picture
     from faelleslab.ui.text import format_number
 
-__all__ = ["Picture", "bars", "build_notebooks", "format_number", "offer_files", "profile", "ranking"]
+__all__ = ["Figure", "Picture", "bars", "build_notebooks", "format_number", "offer_files", "profile", "ranking"]
 
 _HOME = {
     "Picture": "picture",
+    "Figure": "charts",
     "bars": "charts",
     "build_notebooks": "build",
     "format_number": "text",

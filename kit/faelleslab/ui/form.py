@@ -92,7 +92,7 @@ def _options(p: Parameter) -> list[list[str]]:
         from faelleslab.jobs.parameter_values import municipality_names
 
         return [[code, name] for code, name in sorted(municipality_names().items(), key=lambda item: _danish(item[1]))]
-    return [[str(c), str(c)] for c in p.choices]
+    return [[str(c), str(c)[:1].upper() + str(c)[1:]] for c in p.choices]
 
 
 def _danish(name: str) -> str:

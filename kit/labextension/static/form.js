@@ -1,6 +1,6 @@
 /* The form as the user sees it: native elements only, so that keyboard, screen reader and zoom work by themselves. */
 
-import { element, uniqueId } from './dom.js';
+const { element, uniqueId } = await import(`./dom.js${new URL(import.meta.url).search}`);
 
 export class Form {
   constructor({ title, description, onRun, onStop, onToggleCode }) {
@@ -29,6 +29,13 @@ export class Form {
       event.preventDefault();
       if (!this.running) {
         onRun();
+      }
+    });
+    form.addEventListener('keydown', event => {
+      // Enter in a closed list runs, as in every other field; Space and Alt+Down open it.
+      if (event.key === 'Enter' && event.target.matches('select') && !isOpen(event.target)) {
+        event.preventDefault();
+        form.requestSubmit();
       }
     });
     this.node = element(
@@ -162,6 +169,14 @@ export class Form {
     const tick = control.type === 'checkbox';
     const parts = tick ? [element('div', { class: 'fl-Field-tick' }, control, label), hint] : [label, hint, control];
     return element('div', { class: 'fl-Field' }, ...parts, error);
+  }
+}
+
+function isOpen(select) {
+  try {
+    return select.matches(':open');
+  } catch {
+    return false; // a browser that does not know the word
   }
 }
 

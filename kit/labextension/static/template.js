@@ -7,6 +7,7 @@ const PARAMETERS = 'parameters';
 const INJECTED = 'injected-parameters';
 const FOLDED = 'fl-mod-folded';
 const TEMPLATE = 'fl-mod-template';
+const NOT_RUN = 'fl-mod-not-run';
 const EDIT_PAUSE_MS = 400;
 const OWN_SENTENCE = /\(FL-[A-Z][0-9]{3}\)$/;
 
@@ -30,6 +31,8 @@ export class TemplateView {
     this._place();
     this._showAbout();
     this._fold(true);
+    const hasRun = cells(panel).some(cell => cell.model.type === 'code' && cell.model.outputs.length > 0);
+    panel.node.classList.toggle(NOT_RUN, !hasRun);
     this._follow();
     this._focusWhenShown();
   }
@@ -66,6 +69,7 @@ export class TemplateView {
     const { form, panel } = this;
     const todo = cells(panel).filter(cell => cell.model.type === 'code');
     todo.forEach(cell => cell.model.clearExecution());
+    panel.node.classList.remove(NOT_RUN);
     for (const [done, cell] of todo.entries()) {
       form.setProgress(done, todo.length);
       // The class of a code cell carries the function that runs it, so the package need not be loaded for it.
@@ -155,6 +159,7 @@ export class TemplateView {
   _fold(folded) {
     this.panel.node.classList.add(TEMPLATE);
     this.panel.node.classList.toggle(FOLDED, folded);
+    this.panel.toolbar.setHidden(folded);
     // Folded cells must not be cut or split by a letter pressed after the run.
     this.panel.content.node.toggleAttribute('data-lm-suppress-shortcuts', folded);
     this.form.setCodeShown(!folded);
