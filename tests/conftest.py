@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.machine import network_guard, packages
+from tests.machine.house import House
 from tests.machine.needs import Needs
 
 
@@ -39,3 +40,11 @@ def chromium() -> str:
     path = packages.chromium()
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="module")
+def house(docker_client: Any, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Two tenants on the real engine, with networks and folders of their own."""
+    made = House(docker_client, tmp_path_factory.mktemp("house"), images["analytics"])
+    yield made
+    made.close()

@@ -1,6 +1,7 @@
 """Build the images with the engine's classic builder: a context laid out here, one progress line per step."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -134,6 +135,9 @@ def build_notebooks(source: Path, target: Path, report: Report) -> None:
     """Make the template notebooks from their sources; raises `ConfigurationError` (FL-K109) when one is not valid."""
     if not any(source.glob("*.py")):
         report(f"Ingen notebooks i {source.relative_to(CHECKOUT)} endnu")
+        return
+    if importlib.util.find_spec("faelleslab.cli") is None:
+        report("Kittet kan ikke bygge notebooks endnu")
         return
     command = [sys.executable, "-m", "faelleslab.cli", "build-notebooks", str(source), str(target)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
