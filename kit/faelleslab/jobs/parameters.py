@@ -9,10 +9,10 @@ The cell is ordinary Python, the convention of papermill, so the notebook also r
     omraader: list[str] = ["Midtby"]  # Områder: skilt med semikolon
     graense: float | None = None  # Grænse: tom betyder ingen
 
-An annotation decides the kind; without one the literal does. ``kommunekode: Kommunekode = "0751"`` is a text that must be
-one of the 98 codes (kind ``municipality``); the form shows it as a list of names. The comment is ``label: help``. What has no literal value
-(``x = 1 + 2``) has no kind and is refused with its line number. Values are written back by `repr` of checked literals
-and by nothing else, so no text can become code.
+An annotation decides the kind; without one the literal does. ``kommunekode: Kommunekode = "0751"`` is a text that must
+be one of the 98 codes (kind ``municipality``); the form shows it as a list of names. The comment is ``label: help``.
+What has no literal value (``x = 1 + 2``) has no kind and is refused with its line number. Values are written back by
+`repr` of checked literals and by nothing else, so no text can become code.
 """
 
 import copy
