@@ -10,18 +10,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from faelleslab.ui.build import build_notebooks
     from faelleslab.ui.charts import Figure, bars, profile, ranking
+    from faelleslab.ui.comparison import most_alike, municipality_name, nearest_in_rank
     from faelleslab.ui.files import offer_files
     from faelleslab.ui.picture import Picture
+    from faelleslab.ui.table import Table
     from faelleslab.ui.text import format_number
 
-__all__ = ["Figure", "Picture", "bars", "build_notebooks", "format_number", "offer_files", "profile", "ranking"]
+__all__ = [
+    "Figure",
+    "Picture",
+    "Table",
+    "bars",
+    "build_notebooks",
+    "format_number",
+    "most_alike",
+    "municipality_name",
+    "nearest_in_rank",
+    "offer_files",
+    "profile",
+    "ranking",
+]
 
 _HOME = {
-    "Picture": "picture",
     "Figure": "charts",
+    "Picture": "picture",
+    "Table": "table",
     "bars": "charts",
     "build_notebooks": "build",
     "format_number": "text",
+    "most_alike": "comparison",
+    "municipality_name": "comparison",
+    "nearest_in_rank": "comparison",
     "offer_files": "files",
     "profile": "charts",
     "ranking": "charts",

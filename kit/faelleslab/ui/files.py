@@ -7,7 +7,6 @@ keeps types and leading zeros.
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,10 +147,12 @@ def _write(offer: _Offer, name: str, file_format: str) -> Path:
 
     folder = _folder()
     path = folder / (name + FORMATS[file_format].suffix)
-    writers: dict[str, Callable[..., Any]] = {"excel": data.write_excel, "power-bi": data.write_parquet}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writers[file_format](offer.table, path)
+        if file_format == "excel":
+            data.write_excel(offer.table, path, source=offer.source or None)
+        else:
+            data.write_parquet(offer.table, path)
     except OSError as error:
         raise FaelleslabError(
             "FL-U002",
