@@ -54,7 +54,7 @@ def _outside_faults(image: dict[str, Any]) -> Iterator[str]:
         yield "imaget er bygget af andre pakkeversioner end dem i images/constraints/base.txt"
     if config.get("User") != "1000:1000":
         yield "imaget starter ikke som analytiker (1000:1000)"
-    if not config.get("Healthcheck"):
+    if (config.get("Healthcheck") or {}).get("Test", ["NONE"]) == ["NONE"]:
         yield "HEALTHCHECK mangler"
     for variable in config.get("Env") or []:
         if "PROXY" in variable.upper().split("=")[0] or "PIP_" in variable:
