@@ -298,7 +298,8 @@ def _text(column: Column, wishes: Wishes) -> Any:
         cells = column.trimmed
     if column.missing.any():
         cells = pc.if_else(pa.array(column.missing), pa.scalar(None, pa.large_string()), cells)
-    return TEXT_DTYPE.__from_arrow__(cells)
+    from_arrow: Any = TEXT_DTYPE
+    return from_arrow.__from_arrow__(cells)
 
 
 def total_rows(column: Column) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Turn the bytes of a file into UTF-8, and say which encoding they were in.
 
-Promises: the time is linear, nothing is replaced by a question mark, and what is not text is refused with a `DataError`.
+Promises: the time is linear, nothing is replaced by a question mark, and what is not text is a `DataError`.
 """
 
 import codecs
@@ -106,7 +106,7 @@ def _guess(raw: bytes) -> Decoded:
         return _single_byte(raw)
     if raw.isascii():
         return Decoded(raw, "utf-8", "kun almindelige tegn uden æ, ø og å", certain=True)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if _DOUBLE_ENCODED.search(text):
         notes = (
             "Nogle bogstaver ser ud til at være kodet to gange (fx to tegn, hvor der skulle stå ét æ, ø eller å).",
@@ -148,7 +148,7 @@ def _single_byte(raw: bytes) -> Decoded:
     windows = sum(raw.count(letter) for letter in _WINDOWS_LETTERS)
     if dos > 0 and windows == 0:
         return Decoded(raw.decode("cp865").encode(), "cp865", "æ, ø og å ligger som i gamle DOS-filer", certain=False)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if _mostly_utf8(raw):
         notes = ("Det meste er UTF-8, men ikke alt: nogle bogstaver kan se forkerte ud.",)
     try:

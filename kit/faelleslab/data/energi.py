@@ -43,7 +43,7 @@ class Energi:
         self, address: str | None = None, *, page_rows: int = 10_000, max_age_s: float = _DAY_S, **options: Any
     ) -> None:
         base = address or os.environ.get("FAELLESLAB_ENERGI_URL") or ADDRESS
-        self._service = Service(
+        self.service = Service(
             "energi", "Energi Data Service", base, attribution=ATTRIBUTION, licence="CC BY 4.0", **options
         )
         self._page_rows = max(1, int(page_rows))
@@ -102,7 +102,7 @@ class Energi:
             frame.insert(
                 0, "kommunekode", codes.map({code: four_digits(code) for code in codes.unique()}).astype("str")
             )
-        return attach(frame, *(self._service.provenance(name, answer) for answer in answers[:1]))
+        return attach(frame, *(self.service.provenance(name, answer) for answer in answers[:1]))
 
     def _pages(self, name: str, asked: dict[str, str], limit: int | None) -> tuple[list[dict[str, Any]], list[Answer]]:
         rows: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ class Energi:
         for _ in range(_MOST_PAGES):
             size = self._page_rows if limit is None else min(self._page_rows, limit - len(rows))
             page = asked | {"offset": str(len(rows)), "limit": str(size)}
-            answer = self._service.ask(
+            answer = self.service.ask(
                 Request("energi", f"/dataset/{name}", page), wants="json", max_age_s=self._max_age_s
             )
             records, total = _records(answer)

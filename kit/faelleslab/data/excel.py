@@ -1,4 +1,4 @@
-"""`write_excel`: a workbook with real dates and numbers, text that stays text, and a sheet that says where it comes from."""
+"""`write_excel`: a workbook with real dates and numbers, text that stays text, and a sheet about the source."""
 
 import datetime as dt
 import os
@@ -45,7 +45,8 @@ def write_excel(
     Notes
     -----
     The header is frozen and has filters. Text such as "0751" or "=1+1" is stored as text and never as a number or a
-    formula. Numbers of more than 15 digits, and dates before March 1900, are stored as text, since Excel would change them.
+    formula. Numbers of more than 15 digits, and dates before March 1900, are stored as
+    text, since Excel would change them.
     """
     import xlsxwriter
 
@@ -53,7 +54,8 @@ def write_excel(
     if len(frame) > MAX_ROWS or frame.shape[1] > MAX_COLUMNS:
         raise DataError(
             "FL-D031",
-            f"Tabellen har {len(frame)} rækker og {frame.shape[1]} kolonner; Excel har plads til {MAX_ROWS} og {MAX_COLUMNS}.",
+            f"Tabellen har {len(frame)} rækker og {frame.shape[1]} kolonner. "
+            f"Excel har plads til {MAX_ROWS} og {MAX_COLUMNS}.",
             remedy="Gem færre rækker, eller brug write_csv eller write_parquet.",
         )
     name = _BAD_IN_SHEET_NAME.sub(" ", sheet).strip(" '")[:31] or "Data"
@@ -73,6 +75,7 @@ def _cells(column: pd.Series) -> tuple[str, list[Any]]:
     """Give a column's number format and its cells; None where one is missing."""
     missing = column.isna().to_numpy()
     kind = column.dtype
+    found: list[Any]
     if pd.api.types.is_bool_dtype(kind):
         shape, found = "", [bool(value) for value in column.fillna(False)]
     elif pd.api.types.is_integer_dtype(kind):

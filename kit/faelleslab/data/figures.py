@@ -7,7 +7,7 @@ are checked against the figures of the whole country.
 import datetime as dt
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faelleslab.data.municipality_list import municipalities
 from faelleslab.data.provenance import ATTRS, attach, provenance_of
@@ -87,7 +87,7 @@ def key_figures() -> "pd.DataFrame":
     for name in ("indbyggere", "indkomst_lvu_kr"):
         figures[name] = figures[name].astype("int64")
     frame = pd.concat([frame, figures], axis=1)
-    country = wide.loc[_COUNTRY]
+    country: Any = wide.loc[_COUNTRY]
     units = {name: [*described, float(country[name])] for name, described in _COLUMNS.items()}
     frame.attrs[ATTRS] = {"units": json.dumps(units, ensure_ascii=False)}
     return attach(frame, *(one for part in (people, area, work, income) for one in provenance_of(part)))
@@ -115,12 +115,12 @@ def _one_year(frame: "pd.DataFrame", year: str) -> "pd.Series":
     return frame[frame["TID"] == year].set_index("OMRÅDE")["INDHOLD"]
 
 
-def _check_marital(marital: "pd.DataFrame") -> None:
+def _check_marital(marital: Any) -> None:
     if not (marital[["U", "G", "E", "F"]].sum(axis=1) == marital["TOT"]).all():
         raise _wrong("civilstandene giver ikke indbyggertallet")
 
 
-def _check_sums(wide: "pd.DataFrame", figures: "pd.DataFrame") -> None:
+def _check_sums(wide: Any, figures: "pd.DataFrame") -> None:
     if len(figures) != 98 or figures.isna().any().any():
         raise _wrong("der er ikke ét tal for hver af de 98 kommuner")
     rest = wide.loc[_COUNTRY, "indbyggere"] - wide.loc[_CHRISTIANSOE, "indbyggere"]

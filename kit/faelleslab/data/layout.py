@@ -1,7 +1,7 @@
 """Find the table inside a file: which separator, which line is the header, which lines are text around it.
 
-A separator is judged on the first part of the file alone; afterwards every line of the whole file is checked, so a wrong
-guess ends in a clear error and not in a half-read table.
+A separator is judged on the first part of the file alone; afterwards every line of the whole file is checked, so a
+wrong guess ends in a clear error and not in a half-read table.
 """
 
 import re
@@ -18,7 +18,7 @@ SEPARATORS = "\t;|,"  # in order of trust: text may well hold commas
 MAX_COLUMNS = 16_384  # as many as Excel can show
 _SAMPLE = 65_536
 _QUOTED = re.compile(r'(?:(?<=[;,\t|\r\n])|\A)"(?:[^"]++|"")*+"')
-_NUMBER = re.compile(r"[+-]?[\d.,]*\d%?")
+_NUMBER = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?%?", re.IGNORECASE)
 SEPARATOR_NAMES = {"\t": "tabulator", ";": "semikolon", "|": "lodret streg", ",": "komma", " ": "mellemrum"}
 
 
@@ -238,7 +238,8 @@ def _check_ragged(cells: Cells, rows: np.ndarray, width: int) -> int:
         more = f" Det samme kan gælde {others} linjer mere." if others else ""
         raise DataError(
             "FL-D007",
-            f"Linje {int(cells.lines[record])} har {int(counts[place])} felter, men tabellen har {width} kolonner.{more}",
+            f"Linje {int(cells.lines[record])} har {int(counts[place])} felter, men tabellen har {width} kolonner."
+            f"{more}",
             rule="En skæv linje bliver hverken gættet på plads eller sprunget over.",
             remedy="Ret linjen i filen, eller angiv separator, quote eller header_line.",
         )

@@ -17,10 +17,9 @@ _FILE = "municipalities.csv"
 
 @cache
 def _rows() -> tuple[tuple[str, str, str, str, str], ...]:
-    with (files("faelleslab.data") / _FILE).open(encoding="utf-8", newline="") as lines:
-        reader = csv.reader(lines)
-        next(reader)
-        return tuple((code, name, region, start, end) for code, name, region, start, end in reader)
+    reader = csv.reader((files("faelleslab.data") / _FILE).read_text(encoding="utf-8").splitlines())
+    next(reader)
+    return tuple((code, name, region, start, end) for code, name, region, start, end in reader)
 
 
 def municipalities(on: dt.date | None = None) -> "pd.DataFrame":

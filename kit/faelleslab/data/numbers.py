@@ -1,7 +1,8 @@
 """Read Danish and English numbers, column by column, by evidence.
 
-`1.234` is one thousand two hundred and thirty-four in one file and a bit over one in another. A column decides by its own
-cells first, then by what the other columns of the file say, and only then by Danish custom; the last is called ambiguous.
+`1.234` is one thousand two hundred and thirty-four in one file and a bit over one in another. A column decides by its
+own cells first, then by what the other columns of the file say, and only then by Danish custom; the last is called
+ambiguous.
 """
 
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ def decide(evidence: NumberEvidence, file_says: str | None) -> NumberForm | None
     if not (evidence.unsure_comma or evidence.unsure_point):
         return _form(evidence, file_says or ",", ambiguous=False)
     if evidence.long_integers and not (evidence.unsure_comma and evidence.unsure_point):
-        # Four digits in a row elsewhere in the column: so no thousands mark is in use, and the mark is the decimal mark.
+        # Four digits in a row elsewhere in the column: no thousands mark is in use, so the mark is the decimal mark.
         return _form(evidence, "," if evidence.unsure_comma else ".", ambiguous=False)
     return _form(evidence, file_says or ",", ambiguous=True)
 

@@ -50,7 +50,7 @@ def read_csv(
     report: bool = False,
     name: str | None = None,
 ) -> pd.DataFrame:
-    """Read a Danish municipal CSV file and report what was guessed.
+    r"""Read a Danish municipal CSV file and report what was guessed.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def read_csv(
     Returns
     -------
     pandas.DataFrame
-        Text is `str`, whole numbers `int64` (`Int64` where some are missing), decimals `float64`, dates `datetime64[us]`.
-        `read_report(df)` gives the `ReadReport`.
+        Text is `str`, whole numbers `int64` (`Int64` where some are missing), decimals `float64`, dates
+        `datetime64[us]`. `read_report(df)` gives the `ReadReport`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_csv(
 
     Examples
     --------
-    >>> table = read_csv(b"kommunekode;antal;pris\\r\\n0751;1.200;2,5\\r\\n0461;<5;..\\r\\n")
+    >>> table = read_csv(b"kommunekode;antal;pris\r\n0751;1.200;2,5\r\n0461;<5;..\r\n")
     >>> table["kommunekode"].tolist()
     ['0751', '0461']
     """

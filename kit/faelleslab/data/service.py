@@ -1,4 +1,4 @@
-"""Ask an open-data service, patiently: retries with growing pauses, time-outs, cache, and shipped answers when it is away.
+"""Ask an open-data service, patiently: retries with growing pauses, time-outs, cache, and shipped answers.
 
 What the user gets is never silently old: an answer from the cache past its age, or a recorded one, is announced on one
 line and named in the table's provenance.

@@ -38,7 +38,7 @@ class StatBank:
 
     def __init__(self, address: str | None = None, *, max_age_s: float = _DAY_S, **options: Any) -> None:
         base = address or os.environ.get("FAELLESLAB_STATBANK_URL") or ADDRESS
-        self._service = Service(
+        self.service = Service(
             "statbank", "Statistikbanken", base, attribution=ATTRIBUTION, licence="CC BY 4.0", **options
         )
         self._max_age_s = max_age_s
@@ -112,7 +112,8 @@ class StatBank:
             Such as "FOLK1A".
         language : {"da", "en"}
         values : {"text", "code", "both"}
-            Whether categories are shown by text, by code, or by text with the code in a column of its own (``OMRÅDE_KODE``).
+            Whether categories are shown by text, by code, or by text with the code beside it
+            (``OMRÅDE_KODE``).
         municipality_codes : bool
             Add ``kommunekode``: four digits, missing where the area is no municipality.
         **variables
@@ -139,17 +140,17 @@ class StatBank:
         info, info_answer = self._info(table, language)
         chosen = select(info, variables)
         request = Request("statbank", "/data", _question(table, language, chosen, bulk=chosen.n_cells > CELL_LIMIT))
-        answer = self._service.ask(request, wants="csv", max_age_s=self._max_age_s)
+        answer = self.service.ask(request, wants="csv", max_age_s=self._max_age_s)
         from faelleslab.data import statbank_frames as frames
 
         frame = frames.parse(answer.body, table, info, chosen, whole=chosen.n_cells > CELL_LIMIT)
         frame = frames.present(frame, chosen, values=values, municipality_codes=municipality_codes)
-        named = (self._service.provenance(table.upper(), one) for one in _distinct(answer, info_answer))
+        named = (self.service.provenance(table.upper(), one) for one in _distinct(answer, info_answer))
         return attach(frame, *named)
 
     def _info(self, table: str, language: str) -> tuple[dict[str, Any], Answer]:
         asked = {"table": str(table).upper(), "lang": language, "format": "JSON"}
-        answer = self._service.ask(Request("statbank", "/tableinfo", asked), wants="json", max_age_s=self._max_age_s)
+        answer = self.service.ask(Request("statbank", "/tableinfo", asked), wants="json", max_age_s=self._max_age_s)
         info = json.loads(answer.body)
         try:
             for variable in info["variables"]:
@@ -161,11 +162,11 @@ class StatBank:
     def _list(self, path: str, asked: dict[str, Any], what: str) -> "pd.DataFrame":
         import pandas as pd
 
-        answer = self._service.ask(Request("statbank", path, asked), wants="json", max_age_s=self._max_age_s)
+        answer = self.service.ask(Request("statbank", path, asked), wants="json", max_age_s=self._max_age_s)
         rows = json.loads(answer.body)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise _unexpected(f"listen over {what}")
-        return attach(pd.DataFrame(rows), self._service.provenance(path.strip("/"), answer))
+        return attach(pd.DataFrame(rows), self.service.provenance(path.strip("/"), answer))
 
 
 def _distinct(answer: Answer, info: Answer) -> tuple[Answer, ...]:

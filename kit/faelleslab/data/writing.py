@@ -1,7 +1,7 @@
 """`write_csv` and `write_parquet`: a table leaves the workbench in the form its readers open without damage.
 
-CSV is what Danish Excel expects: UTF-8 with a byte order mark, semicolons, decimal comma, CRLF, dd-mm-yyyy. Text cells are
-always quoted and numbers never, which is how `read_csv` tells "0751" from 751: what is written comes back the same.
+CSV is what Danish Excel expects: UTF-8 with a byte order mark, semicolons, decimal comma, CRLF, dd-mm-yyyy. Text cells
+are always quoted and numbers never, which is how `read_csv` tells "0751" from 751: what is written comes back the same.
 A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again.
 Excel itself drops leading zeros from any CSV; where that matters, use `write_excel`.
 """
