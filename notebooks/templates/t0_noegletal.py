@@ -74,7 +74,7 @@ else:
 
 valgt = figur(noegletal, gruppe)
 kolonne = kolonner[noegletal][0]
-maaler = data.units_of(data.key_figures())[kolonne]
+maaler = data.units_of(tal)[kolonne]
 
 # %% [markdown]
 # ## Hvor ligger kommunen?
@@ -82,7 +82,7 @@ maaler = data.units_of(data.key_figures())[kolonne]
 # %%
 hoejest, lavest = valgt.ranked()[0], valgt.ranked()[-1]
 Markdown(
-    f"**{egen} har {valgt.spell(valgt.values[egen])} og er nr. {valgt.place(egen)} af {len(gruppe)} {gruppens_navn}.** "
+    f"**{noegletal}: {egen} har {valgt.spell(valgt.values[egen])} og er nr. {valgt.place(egen)} af {len(gruppe)} {gruppens_navn}.** "
     f"Højest er {hoejest[0]} med {valgt.spell(hoejest[1])}, lavest {lavest[0]} med {valgt.spell(lavest[1])}. "
     f"Hele landet: {valgt.spell(maaler.country)}. {maaler.note}"
 )
@@ -109,6 +109,7 @@ ui.profile([figur(navn, gruppe) for navn in kolonner], egen, group=f"{len(gruppe
 # %%
 vist = gruppe.loc[naermeste, ["kommune", "region", *(k for k, _, _ in kolonner.values())]]
 vist.columns = ["Kommune", "Region", *kolonner]
+vist["Region"] = vist["Region"].str.removeprefix("Region ")
 ui.Table(
     vist,
     caption=f"De nærmeste i rækken. {data.source_of(tal)}. Tabel {maaler.table}, {maaler.period}.",

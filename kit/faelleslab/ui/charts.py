@@ -74,21 +74,26 @@ def ranking(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
     middle = median(v for _, v in ranked)
     canvas = Canvas(_WIDTH, 400)
     left, right, top, bottom = 16.0, _WIDTH - 16, 92.0, 352.0
-    low, high = min(0.0, ranked[-1][1]), max(0.0, ranked[0][1])
+    low, high = min(0.0, ranked[-1][1]), _ceiling(ranked, figure.present().get(own))
     scale = (bottom - top) / ((high - low) or 1)
     step = (right - left) / len(ranked)
     base = bottom + low * scale
 
     def y(value: float) -> float:
-        return base - value * scale
+        return base - min(value, high) * scale
 
     _title(canvas, figure, f"{figure.name}: {len(ranked)} {group}")
-    canvas.text(left, _TITLE_Y + 22, "Sorteret fra højest til lavest", colour=QUIET_TEXT)
+    n_cut = sum(v > high for _, v in ranked)
+    cut = f". {'De' if n_cut > 1 else 'Den'} {n_cut if n_cut > 1 else ''} højeste er kappet af foroven" if n_cut else ""
+    canvas.text(left, _TITLE_Y + 22, f"Sorteret fra højest til lavest{cut}".replace("  ", " "), colour=QUIET_TEXT)
     for i, (area, value) in enumerate(ranked):
         gap = min(2.0, step * 0.2)
         upper, lower = sorted((y(value), base))
         x = left + i * step
         canvas.box(x + gap / 2, upper, step - gap, max(lower - upper, 1), colour=OWN if area == own else OTHERS)
+        if value > high:  # two white strokes: the column goes on
+            for offset in (12.0, 18.0):
+                canvas.line(x, top + offset + 3, x + step, top + offset - 3, colour="#fff", width=3)
     canvas.line(left, base, right, base, colour=QUIET_TEXT)
     canvas.line(left, y(middle), right, y(middle), colour=MIDDLE, width=2, dash="6 4")
     middle_text = f"Midterste: {figure.spell(middle)}"
@@ -186,6 +191,14 @@ def profile(figures: Sequence[Figure], own: str, *, group: str = "kommuner") -> 
         words.append(f"{figure.name}: {text} (midterste {figure.spell(middle)}).")
     alt = f"Profil af {own} blandt {group}. " + " ".join(words)
     return Picture(canvas.document(f"{own} i alle nøgletal", alt), alt)
+
+
+def _ceiling(ranked: list[tuple[str, float]], own: float | None) -> float:
+    """Return where columns are cut, so that a few very high ones do not press all others flat."""
+    highest = max(0.0, ranked[0][1])
+    upper_quarter = ranked[len(ranked) // 4][1]
+    ceiling = max(2.5 * upper_quarter, 1.1 * (own or 0.0))
+    return ceiling if 0 < ceiling < highest / 1.5 else highest
 
 
 def _something(figure: Figure) -> list[tuple[str, float]]:

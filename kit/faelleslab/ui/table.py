@@ -36,12 +36,12 @@ class Table:
     def _repr_html_(self) -> str:
         names = list(self.frame.columns)
         shown = self.frame.head(_MOST_ROWS)
-        head = "".join(f'<th scope="col"{self._right(n)}>{escape(str(n))}</th>' for n in names)
+        head = "".join(f'<th scope="col"{self._aligned(n)}>{escape(str(n))}</th>' for n in names)
         rows = "".join(self._row(names, values) for values in shown.itertuples(index=False, name=None))
         more = len(self.frame) - len(shown)
         foot = f"<p>{format_number(more)} rækker mere er ikke vist; de er med i filerne.</p>" if more else ""
         return (
-            f"<table><caption>{escape(self.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{foot}"
+            f"<table><caption style=\"text-align: left\">{escape(self.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{foot}"
         )
 
     def __repr__(self) -> str:
@@ -53,12 +53,12 @@ class Table:
         for place, (name, value) in enumerate(zip(names, values, strict=True)):
             text = escape(self._text(name, value))
             text = f"<strong>{text}</strong>" if bold else text
-            start, end = ('th scope="row"', "th") if place == 0 else (f"td{self._right(name)}", "td")
+            start, end = (f'th scope="row"{self._aligned(name)}', "th") if place == 0 else (f"td{self._aligned(name)}", "td")
             cells.append(f"<{start}>{text}</{end}>")
         return f"<tr>{''.join(cells)}</tr>"
 
-    def _right(self, name: str) -> str:
-        return ' style="text-align: right"' if self._is_number(name) else ""
+    def _aligned(self, name: str) -> str:
+        return f' style="text-align: {"right" if self._is_number(name) else "left"}"'
 
     def _is_number(self, name: str) -> bool:
         return getattr(self.frame[name].dtype, "kind", "O") in "iuf"

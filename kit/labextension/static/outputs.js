@@ -3,38 +3,33 @@
 const { element } = await import(`./dom.js${new URL(import.meta.url).search}`);
 const { ask, KernelMissing } = await import(`./kernel.js${new URL(import.meta.url).search}`);
 
-const PICTURE = 'image/png';
+const PICTURES = ['image/png', 'image/jpeg', 'image/svg+xml'];
 const OFFER = 'application/vnd.faelleslab.offer+json';
 const FIRST = -100;
 
 /* JupyterLab gives a picture no alternative text; the kit sends one as metadata, and here it becomes `alt`. */
 export function describePictures({ panel }) {
   const { rendermime } = panel.content;
-  const original = rendermime.getFactory(PICTURE);
-  if (!original) {
-    return;
+  for (const type of PICTURES) {
+    const original = rendermime.getFactory(type);
+    if (!original) {
+      continue;
+    }
+    const createRenderer = options => {
+      const renderer = original.createRenderer(options);
+      const render = renderer.renderModel.bind(renderer);
+      renderer.renderModel = async model => {
+        await render(model);
+        const alt = model.metadata?.[type]?.alt;
+        const image = renderer.node.querySelector('img');
+        if (image && typeof alt === 'string') {
+          image.alt = alt;
+        }
+      };
+      return renderer;
+    };
+    rendermime.addFactory({ safe: original.safe, mimeTypes: [type], createRenderer }, rendermime.getRank?.(type) ?? 90);
   }
-  rendermime.addFactory(
-    {
-      ...original,
-      safe: original.safe,
-      mimeTypes: [PICTURE],
-      createRenderer: options => {
-        const renderer = original.createRenderer(options);
-        const render = renderer.renderModel.bind(renderer);
-        renderer.renderModel = async model => {
-          await render(model);
-          const alt = model.metadata?.[PICTURE]?.alt;
-          const image = renderer.node.querySelector('img');
-          if (image && typeof alt === 'string') {
-            image.alt = alt;
-          }
-        };
-        return renderer;
-      }
-    },
-    FIRST
-  );
 }
 
 /* The output of `offer_files`: one button per file format. The kernel holds the table, so it also does the saving. */
