@@ -47,6 +47,10 @@ class FaelleslabError(Exception):
             parts.append(f"Gør: {self.remedy}")
         return " ".join(parts) + f" ({self.code})"
 
+    def _render_traceback_(self) -> list[str]:
+        # Asked for by IPython: a notebook shows the sentence and never a stack trace.
+        return [str(self)]
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.code, self.what, self.rule, self.remedy))
 
