@@ -83,7 +83,7 @@ def _iptables(*arguments: str) -> None:
             "FL-K113",
             f"Maskinens firewall kan ikke sættes: {reason}.",
             rule="en kommunes containere må kun nå hubben og databrokeren på maskinen.",
-            remedy="kør 'faelleslab-hub firewall' som root.",
+            remedy="kør 'faelleslab-hub walls ensure' som root.",
         )
 
 

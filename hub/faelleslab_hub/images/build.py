@@ -1,7 +1,6 @@
 """Build the images with the engine's classic builder: a context laid out here, one progress line per step."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -136,12 +135,9 @@ def build_notebooks(source: Path, target: Path, report: Report) -> None:
     if not any(source.glob("*.py")):
         report(f"Ingen notebooks i {source.relative_to(CHECKOUT)} endnu")
         return
-    if importlib.util.find_spec("faelleslab.cli") is None:
-        report("Kittet kan ikke bygge notebooks endnu")
-        return
-    command = [sys.executable, "-m", "faelleslab.cli", "build-notebooks", str(source), str(target)]
+    command = [sys.executable, "-m", "faelleslab", "build-notebooks", str(source), str(target)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode or not any(target.glob("*.ipynb")):
         last = (done.stderr.strip().splitlines() or ["ukendt fejl"])[-1]
         raise ConfigurationError("FL-K109", f"Skabelonerne kunne ikke bygges: {last}", remedy="ret notebooken.")
 
