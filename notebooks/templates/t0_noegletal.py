@@ -21,7 +21,7 @@ from typing import Literal
 
 from faelleslab.jobs import Kommunekode
 
-kommunekode: Kommunekode = "0751"  # Kommune: den, der fremhæves
+kommunekode: Kommunekode = "0751"  # Kommune: den, der fremhæves i billederne
 noegletal: Literal[
     "Indbyggere pr. km²",
     "Indbyggere",
@@ -31,7 +31,7 @@ noegletal: Literal[
     "Indkomst, lang uddannelse",
 ] = "Indbyggere pr. km²"  # Nøgletal: det, der sammenlignes
 sammenlign: Literal["hele landet", "regionen", "lignende kommuner"] = "hele landet"  # Sammenlign med: lignende i folketal og tæthed
-antal: int = 10  # Hvor mange kommuner vil du se nærmest?: fra 3 til 30
+antal: int = 10  # Antal kommuner i udsnittet: fra 3 til 30
 
 # %%
 from IPython.display import Markdown
