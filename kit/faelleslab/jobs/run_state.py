@@ -114,8 +114,10 @@ class RunState:
             known.state = INTERRUPTED if reason in ("TIMED_OUT", "CANCELLED") else CELL_FAILED
             self._running = None
             return known
-        failed = [c for c in self.cells.values() if c.state == CELL_FAILED]
-        return failed[-1] if failed else None
+        failed = next((c for c in self.cells.values() if c.state == CELL_FAILED), None)
+        if failed and reason in ("TIMED_OUT", "CANCELLED"):  # our own interrupt ended it, not an error of its own
+            failed.state, self.failed = INTERRUPTED, None
+        return failed
 
     def all_done(self) -> bool:
         """Whether every cell was seen to end well."""

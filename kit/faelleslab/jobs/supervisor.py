@@ -154,20 +154,23 @@ class Supervisor:
         if gone is not None:
             poll.register(gone, select.POLLIN)
         raw = {out: "stdout", err: "stderr"}
+        hears = True
         try:
             while True:
                 ready = {d for d, _ in poll.poll(self._wait_ms(deadline, has_pidfd=gone is not None))}
-                for descriptor in (out, err):
-                    if descriptor in ready and not self._raw(descriptor, raw[descriptor]):
+                # Events first and always: a cell's "start" was sent before anything the cell wrote itself.
+                if hears and not self._read_events(events):
+                    poll.unregister(events)
+                    hears = False
+                for descriptor in ready & raw.keys():
+                    if not self._raw(descriptor, raw[descriptor]):
                         poll.unregister(descriptor)
                         raw.pop(descriptor)
-                if events in ready and not self._read_events(events, raw):
-                    poll.unregister(events)
                 if self._wake_read in ready:
                     os.read(self._wake_read, 100)
                 self._on_time()
                 if self._is_gone():
-                    while self._read_events(events, raw, only_waiting=True):
+                    while self._read_events(events, only_waiting=True):
                         pass
                     return
                 self._stop_if_due(deadline)
@@ -215,7 +218,7 @@ class Supervisor:
                 self._ending.last_words = (self._ending.last_words + text)[-20_000:]
         return bool(data)
 
-    def _read_events(self, descriptor: int, raw: dict[int, str], *, only_waiting: bool = False) -> bool:
+    def _read_events(self, descriptor: int, *, only_waiting: bool = False) -> bool:
         """Read events that wait; False when the pipe is closed (or, if so asked, empty)."""
         try:
             data = os.read(descriptor, _CHUNK)
@@ -231,7 +234,7 @@ class Supervisor:
                 self._overlong = False
                 self._on_event({"e": "dropped"})
             else:
-                self._event(bytes(whole), raw)
+                self._event(bytes(whole))
         if not self._overlong:
             self._line += rest
         if len(self._line) > _LARGEST_LINE:
@@ -239,7 +242,7 @@ class Supervisor:
             self._line.clear()
         return True
 
-    def _event(self, line: bytes, raw: dict[int, str]) -> None:
+    def _event(self, line: bytes) -> None:
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
@@ -247,9 +250,6 @@ class Supervisor:
         if not isinstance(event, dict):
             return
         kind = event.get("e")
-        if kind == "end":  # what the cell's own processes wrote belongs to it: read it before the cell is closed
-            for descriptor, name in raw.items():
-                self._raw(descriptor, name)
         if kind == "ready":
             self._ending.ready = True
         elif kind == "finished":

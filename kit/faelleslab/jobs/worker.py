@@ -10,11 +10,14 @@ import builtins
 import contextlib
 import ctypes
 import faulthandler
+import fcntl
 import json
 import os
 import signal
 import sys
+import termios
 import threading
+import time
 from typing import Any
 
 from IPython.core import page
@@ -31,6 +34,7 @@ from faelleslab.jobs.channel import Channel, Stream
 EVENT_DESCRIPTOR = 3
 _PR_SET_PDEATHSIG = 1
 _THREADS_MAY_TAKE_S = 30.0
+_READING_MAY_TAKE_S = 0.2
 # Widgets need a front end; without one their text form is what can be kept.
 _NEEDS_FRONT_END = "application/vnd.jupyter.widget-view+json"
 _TOLD_VERSIONS = ("IPython", "numpy", "pandas", "matplotlib", "pyarrow", "polars", "sklearn", "openpyxl", "xlsxwriter")
@@ -151,6 +155,22 @@ def _limit(memory_bytes: int | None) -> None:
         file.write("500")
 
 
+def _wait_until_read() -> None:
+    """Let the parent read what the cell's processes wrote on 1 and 2, so that it is shown with this cell.
+
+    Costs nothing where nothing was written. A process that goes on writing is not waited for.
+    """
+    deadline = time.monotonic() + _READING_MAY_TAKE_S
+    for descriptor in (1, 2):
+        waiting = bytearray(4)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+            if not any(waiting):
+                break
+            time.sleep(0.0005)
+
+
 class _Worker:
     """Runs the cells of one job."""
 
@@ -221,6 +241,7 @@ class _Worker:
         if os.getpid() != self.owner:  # a cell forked and let the copy run on: it must not run the rest a second time
             os._exit(0)
         self.shell.flush_streams()
+        _wait_until_read()
         error = result.error_before_exec or result.error_in_exec
         done = error is None and not self.shell.error_shown
         self.channel.send(
