@@ -1,4 +1,5 @@
 # Wiring only: which class does what, who may what, and where things lie. The reasons live with the classes.
+import os
 import sys
 
 from faelleslab_hub import accounts, handlers, secret_files
@@ -68,7 +69,7 @@ c.JupyterHub.services = [
     },
     {
         "name": "idle",
-        "command": [sys.executable, "-m", "faelleslab_hub.idle"],
+        "command": [sys.executable, "-m", "faelleslab_hub.idle", str(os.getpid())],
         "api_token": secret_files.read(settings, "hub", "culler-token"),
     },
 ]

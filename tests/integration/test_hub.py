@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from tests.integration.hub_house import House, open_house, wait_for
 
 from faelleslab_hub.accounts import ACCOUNTS
 from faelleslab_hub.spawner import embedded
-from tests.integration.hub_house import House, open_house, wait_for
 
 ANALYST, OTHER, OPERATOR = "analytiker-0751", "analytiker-0461", "it-drift"
 WITHOUT_SERVER = [a.name for a in ACCOUNTS.values() if not a.may_start_server]
