@@ -103,7 +103,8 @@ class Steps:
             env=child_environment(), pass_fds=(self.lock,),
         )  # fmt: skip
         lines = queue.Queue()  # type: queue.Queue
-        threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True).start()
+        reader = threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True)
+        reader.start()
         tail, done, progress = [], 0, ""
         try:
             while True:
@@ -326,16 +327,20 @@ def prepare(kind: str) -> None:
             return
         print("Første opsætning henter ca. 400 MB og tager nogle minutter (log: build/bootstrap.log).", flush=True)
         steps = Steps(3 * ("venv" in parts) + ("node" in parts), lock.fileno())
-        if "venv" in parts:
-            make_venv(steps, kind, python)
-        if "node" in parts:
-            make_node_modules(steps, kind)
+        try:
+            if "venv" in parts:
+                make_venv(steps, kind, python)
+            if "node" in parts:
+                make_node_modules(steps, kind)
+        finally:
+            steps.log.close()
         shutil.rmtree(str(BUILD / "tmp"), ignore_errors=True)
 
 
 def _read_lines(stream: object, lines: queue.Queue) -> None:
-    for raw in stream:  # type: ignore[attr-defined]
-        lines.put(raw.decode("utf-8", "replace"))
+    with stream:  # type: ignore[attr-defined]
+        for raw in stream:  # type: ignore[attr-defined]
+            lines.put(raw.decode("utf-8", "replace"))
     lines.put(None)
 
 

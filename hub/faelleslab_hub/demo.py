@@ -117,7 +117,7 @@ def _ready(settings: Settings, seconds: float) -> str:
             *rows,
             "",
             "Prøv:",
-            f"  1. Åbn {address}, log ind som {_first(tenants)}, og tryk 'Start'.",
+            f"  1. Åbn {address}, log ind som {_first(tenants).name}, og tryk 'Start'.",
             "  2. Åbn en skabelon, udfyld formularen, og tryk 'Kør'.",
             "  3. Tryk 'Gem til Excel' nederst.",
             *([_run_line(template, tenants, settings)] if template else []),
@@ -129,15 +129,14 @@ def _ready(settings: Settings, seconds: float) -> str:
     )
 
 
-def _first(tenants: Tenants) -> str:
+def _first(tenants: Tenants) -> accounts.Account:
     available = accounts.available(tenants.by_code)
-    return next((account.name for account in available if account.may_start_server), available[0].name)
+    return next((account for account in available if account.may_start_server), available[0])
 
 
 def _run_line(template: Path, tenants: Tenants, settings: Settings) -> str:
-    code = next(iter(tenants.by_code))
     home = "" if settings.home == CHECKOUT / ".demo" else f"FAELLESLAB_HOME={settings.home} "
     return (
         "  4. Kør det samme som produktionskørsel, i en anden terminal:\n"
-        f"     {home}.venv/bin/faelleslab-hub run {code} {template.relative_to(CHECKOUT)}"
+        f"     {home}.venv/bin/faelleslab-hub run {_first(tenants).tenant} {template.relative_to(CHECKOUT)}"
     )
