@@ -36,6 +36,7 @@ class Column:
     """A column on its way from cells to values."""
 
     name: str
+    place: int
     raw: Any
     quoted: np.ndarray
     trimmed: Any = None
@@ -96,9 +97,11 @@ def _missing_in_text(column: Column, in_marks: np.ndarray, wishes: Wishes) -> np
 def _distinct(cells: Any) -> tuple[Any, np.ndarray | None]:
     """Give distinct cells and each row's place among them, when there are few; else the cells themselves."""
     head = cells.slice(0, 4096)
-    if len(cells) > 64 and len(head.unique()) * 4 > len(head):
+    if len(cells) > 64 and len(head.unique()) * 10 > len(head) * 9:
         return cells, None
     encoded = cells.dictionary_encode()
+    if len(encoded.dictionary) * 2 > len(cells) > 64:
+        return cells, None
     return encoded.dictionary, np.asarray(encoded.indices)
 
 
@@ -323,6 +326,7 @@ def describe(column: Column, totals: int) -> ColumnReport:
     hidden = column.censored
     return ColumnReport(
         name=column.name,
+        place=column.place,
         kind=kind,
         form=form,
         missing=int(np.count_nonzero(column.missing)),

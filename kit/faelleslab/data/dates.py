@@ -27,6 +27,7 @@ class DateForm:
     order: str
     separator: str
     ambiguous: bool = False
+    timed: bool = False
 
     @property
     def shown(self) -> str:
@@ -34,7 +35,7 @@ class DateForm:
         if self.order == "zone":
             return "åååå-mm-dd med tidszone (læst som UTC)"
         parts = {"d": "dd", "m": "mm", "y": "åååå"}
-        return self.separator.join(parts[letter] for letter in self.order)
+        return self.separator.join(parts[letter] for letter in self.order) + (" tt:mm" if self.timed else "")
 
 
 def recognise(values: Any, marks: frozenset[int]) -> DateForm | None:
@@ -56,10 +57,10 @@ def recognise(values: Any, marks: frozenset[int]) -> DateForm | None:
         return None
     for mark, pattern in _SEPARATORS.items():
         if ord(mark) in marks and _all(values, _YEAR_LAST.replace("SEP", pattern)):
-            return _day_or_month_first(values, mark)
+            return _day_or_month_first(values, mark, timed=len(head) > 10)
     if ord("-") in marks:
         if _all(values, _YEAR_FIRST):
-            return DateForm("ymd", "-")
+            return DateForm("ymd", "-", timed=len(head) > 10)
         if _all(values, _WITH_ZONE):
             return DateForm("zone", "-")
     return None
@@ -69,14 +70,14 @@ def _all(values: Any, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
 
 
-def _day_or_month_first(values: Any, mark: str) -> DateForm:
+def _day_or_month_first(values: Any, mark: str, *, timed: bool) -> DateForm:
     if mark != "/":
-        return DateForm("dmy", mark)
+        return DateForm("dmy", mark, timed=timed)
     day_first = bool(pc.any(pc.match_substring_regex(values, r"^(1[3-9]|2\d|3\d)/")).as_py())
     month_first = bool(pc.any(pc.match_substring_regex(values, r"^\d{1,2}/(1[3-9]|2\d|3\d)/")).as_py())
     if month_first and not day_first:
-        return DateForm("mdy", mark)
-    return DateForm("dmy", mark, ambiguous=not day_first)
+        return DateForm("mdy", mark, timed=timed)
+    return DateForm("dmy", mark, ambiguous=not day_first, timed=timed)
 
 
 def convert(values: Any, form: DateForm) -> np.ndarray:

@@ -7,6 +7,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from faelleslab.errors import DataError
 
 # æ ø å Æ Ø Å in the code page of DOS and old mainframes (cp865 for Danish), and in Windows' own cp1252.
@@ -144,12 +146,13 @@ def _looks_like_utf16(raw: bytes) -> bool:
 
 
 def _single_byte(raw: bytes) -> Decoded:
-    dos = sum(raw.count(letter) for letter in _DOS_LETTERS)
-    windows = sum(raw.count(letter) for letter in _WINDOWS_LETTERS)
+    counts = np.bincount(np.frombuffer(raw, dtype=np.uint8), minlength=256)
+    dos = counts[list(_DOS_LETTERS)].sum()
+    windows = counts[list(_WINDOWS_LETTERS)].sum()
     if dos > 0 and windows == 0:
         return Decoded(raw.decode("cp865").encode(), "cp865", "æ, ø og å ligger som i gamle DOS-filer", certain=False)
     notes: tuple[str, ...] = ()
-    if _mostly_utf8(raw):
+    if _mostly_utf8(raw, counts):
         notes = ("Det meste er UTF-8, men ikke alt: nogle bogstaver kan se forkerte ud.",)
     try:
         return Decoded(
@@ -161,8 +164,6 @@ def _single_byte(raw: bytes) -> Decoded:
         )
 
 
-def _mostly_utf8(raw: bytes) -> bool:
-    high = len(raw) - len(raw.translate(None, bytes(range(128, 256))))
-    kept = raw.decode("utf-8", "ignore")
-    valid = len(kept.encode()) - sum(map(len, re.findall("[\x00-\x7f]+", kept)))
-    return high > 0 and valid * 2 > high
+def _mostly_utf8(raw: bytes, counts: np.ndarray) -> bool:
+    valid = len(raw.decode("utf-8", "ignore").encode()) - int(counts[:128].sum())
+    return valid * 2 > int(counts[128:].sum())

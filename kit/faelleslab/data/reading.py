@@ -22,12 +22,11 @@ from faelleslab.data import columns, layout, numbers
 from faelleslab.data.encoding import Decoded, decode
 from faelleslab.data.formulas import FORMULA
 from faelleslab.data.provenance import record_read
-from faelleslab.data.report import ATTRS, Guess, ReadReport
+from faelleslab.data.report import ATTRS, LOOKS_LIKE_A_VALUE, Guess, ReadReport, shown_name
 from faelleslab.data.tokens import Cells, cut
 from faelleslab.errors import DataError
 
 _NAME_NEEDS_QUOTES = re.compile(rf"[;,\t|\"\r\n]|^\s|\s$|^{FORMULA}")
-_LOOKS_LIKE_A_VALUE = re.compile(r"\d{4}.*\d{2}|\d{5}|@|.{61}", re.S)
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | TextIO
 
@@ -130,7 +129,7 @@ def read_csv(
         lines_below=table.below,
         totals=n_totals,
         totals_dropped=n_totals if drop_totals else 0,
-        notes=(*decoded.notes, *renamed, *_table_notes(table, wishes)),
+        notes=(*decoded.notes, *renamed, *_table_notes(table, wishes, names)),
     )
     frame.attrs[ATTRS] = {"report": written.to_text()}
     record_read(shown, written.sha256)
@@ -261,7 +260,7 @@ def _columns(cells: Cells, table: layout.Table, names: list[str]) -> list[column
     found = []
     for place, label in enumerate(names):
         where = firsts + place
-        found.append(columns.Column(label, cells.text.take(pa.array(where)), cells.quoted[where]))
+        found.append(columns.Column(label, place + 1, cells.text.take(pa.array(where)), cells.quoted[where]))
     return found
 
 
@@ -279,12 +278,11 @@ def _check_wish(column: columns.Column, wishes: columns.Wishes, cells: Cells, ta
     wish = wishes.kinds.get(column.name)
     if wish in (None, "text", column.kind) or column.kind == "empty":
         return
-    place = next(i for i, start in enumerate(wishes.kinds) if start == column.name)
     lines = _odd_lines(column, str(wish), cells, table)
     words = {"number": "tal", "date": "datoer"}[str(wish)]
     raise DataError(
         "FL-D012",
-        f"Kolonnen {shown_name(column.name, place + 1)} kan ikke læses som {words}.{lines}",
+        f"{shown_name(column.name, column.place)!r} kan ikke læses som {words}.{lines}",
         remedy="Ret cellerne, giv missing, decimal eller thousands, eller læs kolonnen som tekst med text_columns.",
     )
 
@@ -294,11 +292,6 @@ def _odd_lines(column: columns.Column, wish: str, cells: Cells, table: layout.Ta
     like = np.asarray(pc.match_substring_regex(column.trimmed, pattern).to_numpy(zero_copy_only=False), dtype=bool)
     odd = np.flatnonzero(~like & ~column.missing)[:5]
     return " Se linje " + ", ".join(str(int(cells.lines[table.rows[i]])) for i in odd) + "." if len(odd) else ""
-
-
-def shown_name(name: str, place: int) -> str:
-    """Give a column's name for a message, unless it may be a value (a file without header has values there)."""
-    return f"nr. {place}" if _LOOKS_LIKE_A_VALUE.search(name) else repr(name)
 
 
 def _guesses(
@@ -325,8 +318,10 @@ def _guesses(
     return tuple(found)
 
 
-def _table_notes(table: layout.Table, wishes: columns.Wishes) -> list[str]:
+def _table_notes(table: layout.Table, wishes: columns.Wishes, names: list[str]) -> list[str]:
     notes = []
+    if table.header is not None and any(LOOKS_LIKE_A_VALUE.search(name) for name in names):
+        notes.append("Overskriften ligner en række med data. Har filen ingen overskrift, så læs den med header=False.")
     if table.blank:
         notes.append(f"{table.blank} tomme linjer er sprunget over.")
     if table.extra_empty:

@@ -6,6 +6,7 @@ copying a frame is cheap and pandas can still write it to Parquet.
 
 import base64
 import json
+import re
 import zlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ATTRS = "faelleslab"
+# Five digits, a date, a mail address or a long text: no name of a column, but a cell of a file without header.
+LOOKS_LIKE_A_VALUE = re.compile(r"\d{5}|\d[-./]\d+[-./]\d|\d{4}.*\d{2}.*\d|@|.{61}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class ColumnReport:
     ambiguous: bool = False
     note: str = ""
     censored_rows: str = field(default="", repr=False)
+    place: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The name as a report may show it."""
+        return shown_name(self.name, self.place)
 
     def __str__(self) -> str:
         parts = [self.kind + (f" ({self.form})" if self.form else "")]
@@ -61,7 +70,7 @@ class ColumnReport:
             parts.append("TVETYDIG, tjek den")
         if self.note:
             parts.append(self.note)
-        return f"{self.name}: " + "; ".join(parts)
+        return f"{self.shown}: " + "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,22 @@ class ReadReport:
         values["guesses"] = tuple(Guess(**guess) for guess in values["guesses"])
         values["notes"] = tuple(values["notes"])
         return cls(**values)
+
+
+def shown_name(name: str, place: int) -> str:
+    """Give a column's name for a message, unless it may be a value (a file without header has values there).
+
+    Parameters
+    ----------
+    name : str
+    place : int
+        The column's number, from 1.
+
+    Returns
+    -------
+    str
+    """
+    return f"Kolonne nr. {place}" if LOOKS_LIKE_A_VALUE.search(name) else name
 
 
 def pack(flags: np.ndarray) -> str:

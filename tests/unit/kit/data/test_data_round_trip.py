@@ -13,16 +13,19 @@ from faelleslab.data import read_csv, write_csv
 from faelleslab.errors import DataError
 
 # Characters that hurt: separators, quotation marks, line ends, padding, formula signs, digits, marks of missing.
-_NASTY = ';,|\t"\r\n\'=+-@<≤.0157 \u00a0\u202fæøåÆØÅ…–eE:/%ｅ＝'
+_NASTY = ";,|\t\"\r\n'=+-@<≤.0157 \u00a0\u202fæøåÆØÅ…–eE:/%ｅ＝"
 _text = st.one_of(
     st.text(st.sampled_from(_NASTY), max_size=8),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=6),
-    st.sampled_from(["0751", "..", ".", "-", "", "NA", "SAND", "01-02-2020", "1.234", "1,5", "<5", "I alt", "=1+1", "''=2"]),
+    st.sampled_from(
+        ["0751", "..", ".", "-", "", "NA", "SAND", "01-02-2020", "1.234", "1,5", "<5", "I alt", "=1+1", "''=2"]
+    ),
 )
 _columns = {
     "text": _text,
     "whole": st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3000) | st.sampled_from([1201011234, 3112991234]),
-    "decimal": st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([1.234, 12.5, 0.0, -0.0, 1e300, 5e-324]),
+    "decimal": st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([1.234, 12.5, 0.0, -0.0, 1e300, 5e-324]),
     "date": st.dates(),
     "moment": st.datetimes(min_value=dt.datetime(1, 1, 1)),
     "minute": st.datetimes().map(lambda m: m.replace(second=0, microsecond=0)),
@@ -37,7 +40,10 @@ def tables(draw):
     kinds = draw(st.lists(st.sampled_from(sorted(_columns)), min_size=1, max_size=4))
     names = draw(
         st.lists(
-            _text.filter(lambda name: name.strip()), min_size=len(kinds), max_size=len(kinds), unique_by=lambda name: name
+            _text.filter(lambda name: name.strip()),
+            min_size=len(kinds),
+            max_size=len(kinds),
+            unique_by=lambda name: name,
         )
     )
     data = {}
@@ -56,7 +62,9 @@ def _series(kind, cells):
         return pd.Series([math.nan if cell is None else cell for cell in cells], dtype="float64")
     if kind == "truth":
         return pd.Series(cells, dtype="boolean")
-    return pd.Series(np.array([np.datetime64("NaT") if cell is None else cell for cell in cells], dtype="datetime64[us]"))
+    return pd.Series(
+        np.array([np.datetime64("NaT") if cell is None else cell for cell in cells], dtype="datetime64[us]")
+    )
 
 
 def same(left, right):
@@ -101,7 +109,12 @@ def test_known_hard_tables(tmp_path, table):
 
 def test_the_form_is_what_danish_excel_expects(tmp_path):
     table = pd.DataFrame(
-        {"kommune": ["Ærø", "=1+1"], "andel": [0.5, -1.25], "antal": [1200, 3], "dag": pd.to_datetime(["2020-02-01"] * 2)}
+        {
+            "kommune": ["Ærø", "=1+1"],
+            "andel": [0.5, -1.25],
+            "antal": [1200, 3],
+            "dag": pd.to_datetime(["2020-02-01"] * 2),
+        }
     )
     write_csv(table, tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes().decode("utf-8") == (
@@ -113,7 +126,7 @@ def test_the_form_is_what_danish_excel_expects(tmp_path):
 def test_no_text_cell_begins_as_a_formula(tmp_path, start):
     write_csv(pd.DataFrame({f"{start}navn": [f"{start}HYPERLINK(1)"]}), tmp_path / "t.csv")
     written = (tmp_path / "t.csv").read_bytes().decode("utf-8-sig")
-    assert written == f"\"'{start}navn\"\r\n\"'{start}HYPERLINK(1)\"\r\n"
+    assert written == f'"\'{start}navn"\r\n"\'{start}HYPERLINK(1)"\r\n'
     assert read_csv(tmp_path / "t.csv").iloc[0, 0] == f"{start}HYPERLINK(1)"
 
 
