@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.handlers.base import BaseHandler, Template404
-from jupyterhub.handlers.pages import ProxyErrorHandler, SpawnHandler
+from jupyterhub.handlers.pages import AdminHandler, ProxyErrorHandler, SpawnHandler
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
 
 from faelleslab_hub import accounts
@@ -41,6 +41,7 @@ def handlers() -> list[tuple[Any, ...]]:
         (r"/spawn/([^/]+)", Spawn),
         (r"/spawn/([^/]+)/([^/]+)", Spawn),
         (r"/error/(\d+)", ProxyError),
+        (r"/admin", Operation),
         # Not in use here: nobody makes tokens or shares servers.
         (r"/token", Template404),
         (r"/accept-share", Template404),
@@ -69,6 +70,15 @@ class Spawn(SpawnHandler):
         account = accounts.find(user.name) if user else None
         if account:
             await refuse_other_roles(account, self.authenticator.settings)
+
+
+class Operation(AdminHandler):
+    """JupyterHub's own page of servers, which brings styles of its own."""
+
+    def set_default_headers(self) -> None:
+        """Allow this one page its styles; script stays as strict as everywhere."""
+        super().set_default_headers()
+        self.set_header("Content-Security-Policy", _OPERATOR_POLICY)
 
 
 class ProxyError(ProxyErrorHandler):
