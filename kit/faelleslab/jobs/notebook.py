@@ -64,6 +64,8 @@ def parse_notebook(content: bytes, name: str) -> dict[str, Any]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RefusedRunError("FL-R002", f"{name} er ikke tekst i UTF-8.") from None
+    if "\0" in text:  # Python itself refuses it, but only when the cell is run
+        raise RefusedRunError("FL-R002", f"{name} er ikke tekst, men indeholder NUL-tegn.")
     if name.endswith(".py"):
         from faelleslab.jobs.percent import read_percent
 
