@@ -54,6 +54,12 @@ function showPasswordOnClick(button) {
   });
 }
 
+function inLocalTime(element) {
+  const format = { dateStyle: "short", timeStyle: "short" };
+  element.textContent = new Date(element.dateTime).toLocaleString("da-DK", format);
+}
+
+document.querySelectorAll("time[datetime]").forEach(inLocalTime);
 document.querySelectorAll("[data-progress]").forEach(followStart);
 document.querySelectorAll("[data-stop]").forEach(stopOnClick);
 document.querySelectorAll("[data-show-password]").forEach(showPasswordOnClick);
