@@ -33,6 +33,7 @@ RUN_OUTPUT = "/srv/run/output"
 DEAD_DNS = "192.0.2.1"
 _DNS_OPTIONS = ("timeout:1", "attempts:1")
 _OPEN_FILES = 8192
+_CPU_PERIOD_US = 100_000
 _TMP_BYTES = 256 * 2**20
 _INSPECTION_BYTES = 512 * 2**20
 _INSPECTION_PIDS = 64
@@ -104,7 +105,9 @@ class ContainerSpec:
             "ipc_mode": "private",
             "mem_limit": self.memory_bytes,
             "memswap_limit": self.memory_bytes,
-            "nano_cpus": round(self.cpus * 1e9),
+            # Not `nano_cpus`: DockerSpawner sets a period of its own, and Docker refuses both together.
+            "cpu_period": _CPU_PERIOD_US,
+            "cpu_quota": round(self.cpus * _CPU_PERIOD_US),
             "pids_limit": self.pids,
             "oom_score_adj": 500,  # when the machine itself runs dry, a user's container goes before the hub
             "ulimits": [

@@ -57,23 +57,33 @@ def download(folder: Path, constraints: list[Path], report: Callable[[str], None
         report(f"Henter {len(missing)} Python-pakker")
         wanted = folder.with_name("wheels-wanted.txt")
         wanted.write_text("".join(f"{name}=={pins[name]}\n" for name in missing), encoding="utf-8")
-        _pip(
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--implementation=cp",
-            f"--python-version={PYTHON}",
-            f"--abi={_ABI}",
-            "--abi=abi3",
-            "--abi=none",
-            *(f"--platform={tag}" for tag in _platforms()),
-            f"--dest={folder}",
-            f"--requirement={wanted}",
-        )
+        fetch(folder, "--no-deps", f"--requirement={wanted}")
     found = present(folder, pins)
     if missing := sorted(pins.keys() - found.keys()):
         raise ConfigurationError("FL-K106", f"Pakkerne {', '.join(missing)} blev ikke hentet.", remedy="prøv igen.")
     return sorted(found.values())
+
+
+def fetch(folder: Path, *what: str) -> None:
+    """Download wheels that fit the image's Python; ``what`` are pip's words for what to take.
+
+    Raises
+    ------
+    ConfigurationError
+        FL-K105 without pip, FL-K106 when a package cannot be downloaded.
+    """
+    _pip(
+        "download",
+        "--only-binary=:all:",
+        "--implementation=cp",
+        f"--python-version={PYTHON}",
+        f"--abi={_ABI}",
+        "--abi=abi3",
+        "--abi=none",
+        *(f"--platform={tag}" for tag in _platforms()),
+        f"--dest={folder}",
+        *what,
+    )
 
 
 def build_kit(folder: Path) -> Path:

@@ -109,7 +109,8 @@ def test_the_walls_are_in_what_docker_is_told(kind: str):
     assert told["SecurityOpt"] == ["no-new-privileges"]
     assert not told.get("Privileged")
     assert told["Memory"] == told["MemorySwap"] > 0
-    assert told["NanoCpus"] > 0
+    assert told["CpuQuota"] == 2 * told["CpuPeriod"] or kind == "inspection"
+    assert told["CpuQuota"] > 0
     assert told["PidsLimit"] > 0
     assert told["Dns"] == ["192.0.2.1"]
     assert told["Init"] is True
