@@ -103,7 +103,9 @@ def _parser(word: str) -> DanishParser:
 
 def _process(given: argparse.Namespace, settings: Settings) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Their addresses may hold a code, and their set-up tells nobody anything.
+    for name in ("httpx", "alembic.runtime.plugins"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     module = _load(f"faelleslab_hub.{given.command}", given.command)
     return int(module.main(settings))
 

@@ -46,6 +46,8 @@ def listen(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind((host, port))
+            # Whoever comes before the application is ready waits instead of being turned away.
+            made.listen(128)
         except OSError as error:
             for opened in (made, *sockets):
                 opened.close()

@@ -51,6 +51,8 @@ def _verify(given: argparse.Namespace, settings: Settings) -> int:
     if given.file and key:
         verdicts = iter([export.verify_file(given.file, key, progress)])
     elif given.chain:
+        if given.chain not in verify.chains(settings):
+            raise export.unknown_chain(given.chain)
         verdicts = iter([verify.verify_chain(settings, given.chain, key, progress)])
     else:
         verdicts = verify.verify_all(settings, key, progress)

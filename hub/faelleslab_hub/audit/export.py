@@ -45,7 +45,7 @@ def write(settings: Settings, chain: str, *, personal: bool) -> Iterator[str]:
     with database.session(settings, read_only=True) as session:
         head = links.head(session, chain)
         if head is None:
-            raise AuditError("FL-A007", f"Der er ingen kæde ved navn '{chain}'.", remedy="se dem med 'audit verify'.")
+            raise unknown_chain(chain)
         n_lines = max(n_lines, head.checkpoint_number)
         public = key.read_text(encoding="ascii") if key.exists() else None
         yield canonical.encode(
@@ -83,6 +83,11 @@ def verify_file(path: Path, key: Ed25519PublicKey, progress: Progress) -> Verdic
     elif verdict.whole and ended[0].get("checkpoints") != verdict.n_checkpoints:
         verdict.add(Kind.CHECKPOINT_REMOVED, verdict.n_checkpoints + 1)
     return verdict
+
+
+def unknown_chain(chain: str) -> AuditError:
+    """Give the error for a chain that does not exist."""
+    return AuditError("FL-A007", f"Der er ingen kæde ved navn '{chain}'.", remedy="se dem med 'audit verify'.")
 
 
 def _event(link: Link, *, personal: bool) -> dict[str, Any]:

@@ -206,12 +206,15 @@ def verify_chain(settings: Settings, chain: str, key: Ed25519PublicKey | None, p
 
 
 def verify_all(settings: Settings, key: Ed25519PublicKey | None, progress: Progress) -> Iterator[Verdict]:
-    """Verify every chain of which there is an event, a head or a checkpoint."""
-    with database.session(settings, read_only=True) as session:
-        chains = links.chains(session)
-    chains |= {path.stem for path in settings.checkpoints.glob("*.jsonl")}
-    for chain in sorted(chains):
+    """Verify every chain there is."""
+    for chain in sorted(chains(settings)):
         yield verify_chain(settings, chain, key, progress)
+
+
+def chains(settings: Settings) -> set[str]:
+    """List the chains of which there is an event, a head or a checkpoint."""
+    with database.session(settings, read_only=True) as session:
+        return links.chains(session) | {path.stem for path in settings.checkpoints.glob("*.jsonl")}
 
 
 def walk(verifier: ChainVerifier, items: Iterable[Link | str], progress: Progress) -> None:
