@@ -65,7 +65,8 @@ def test_figures_that_do_not_add_up_are_refused(monkeypatch):
 def test_regions_are_dated():
     before, after = municipalities(dt.date(2026, 12, 31)), municipalities(dt.date(2027, 1, 1))
     assert before["region"].value_counts().to_dict() == {
-        "Region Hovedstaden": 29, "Region Syddanmark": 22, "Region Midtjylland": 19, "Region Sjælland": 17, "Region Nordjylland": 11,
+        "Region Hovedstaden": 29, "Region Syddanmark": 22, "Region Midtjylland": 19, "Region Sjælland": 17,
+        "Region Nordjylland": 11,
     }  # fmt: skip
     assert after["region"].value_counts()["Region Østdanmark"] == 46
     assert len(before) == len(after) == 98

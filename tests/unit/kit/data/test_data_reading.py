@@ -1,5 +1,6 @@
 """read_csv on the files municipalities have, and on those nobody should have."""
 
+import contextlib
 import io
 import json
 import time
@@ -230,7 +231,9 @@ def test_a_day_that_does_not_exist_leaves_text_and_a_note():
 
 
 def test_titles_above_notes_below_and_blank_lines():
-    text = "Folketal pr. 1. januar\nUdtrukket 01-02-2020\n\nkommune;n\nÆrø;1\n\nLæsø;2\n\nKilde: Danmarks Statistik\nNote\n"
+    text = (
+        "Folketal pr. 1. januar\nUdtrukket 01-02-2020\n\nkommune;n\nÆrø;1\n\nLæsø;2\n\nKilde: Statistikbanken\nNote\n"
+    )
     df = read(text)
     assert df.to_dict("list") == {"kommune": ["Ærø", "Læsø"], "n": [1, 2]}
     report = read_report(df)
@@ -353,8 +356,9 @@ def test_what_is_no_table_is_refused(raw, code):
 @pytest.mark.parametrize(
     "options",
     [
-        {"separator": ";;"}, {"separator": "a"}, {"separator": ""}, {"decimal": "x"}, {"thousands": ",", "decimal": ","},
-        {"encoding": "findes-ikke"}, {"encoding": "ascii"}, {"text_columns": ["x"]}, {"quote": "''"}, {"encoding": "base64"},
+        {"separator": ";;"}, {"separator": "a"}, {"separator": ""}, {"decimal": "x"},
+        {"thousands": ",", "decimal": ","},
+        {"encoding": "findes-ikke"}, {"encoding": "ascii"}, {"encoding": "base64"}, {"text_columns": ["x"]}, {"quote": "''"},
     ],
 )  # fmt: skip
 def test_a_choice_that_does_not_fit_is_told(options):
@@ -402,7 +406,11 @@ def test_no_error_or_report_holds_a_cell(secret, case):
     text, options = bodies[case]
     try:
         said = str(read_report(read(text, **options)))
-    except DataError as error:
+    except DataError as caught:
+        error = caught
+    else:
+        error = None
+    if error is not None:
         said = str(error) + repr(error.__cause__)
         assert error.__suppress_context__ or error.__context__ is None
     assert secret not in said
@@ -417,15 +425,13 @@ def test_the_time_is_linear(piece):
     def seconds(size):
         raw = b"a;b\n" + piece * (size // len(piece))
         start = time.process_time()
-        try:
+        with contextlib.suppress(DataError):
             read_csv(raw)
-        except DataError:
-            pass
         return time.process_time() - start
 
     seconds(100_000)
-    small, large = seconds(500_000), seconds(4_000_000)
-    assert large < max(0.5, small * 8 * 4), (small, large)
+    small, large = seconds(500_000), seconds(2_000_000)
+    assert large < max(0.5, small * 4 * 4), (small, large)
 
 
 def test_the_slow_cutter_agrees_with_the_fast_one():

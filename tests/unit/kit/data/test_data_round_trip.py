@@ -80,7 +80,7 @@ def same(left, right):
         assert one.dropna().tolist() == two.dropna().tolist(), name
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables())
 def test_written_and_read_is_the_same(tmp_path, table):
     path = tmp_path / "t.csv"
