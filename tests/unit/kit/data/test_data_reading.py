@@ -358,7 +358,8 @@ def test_what_is_no_table_is_refused(raw, code):
     [
         {"separator": ";;"}, {"separator": "a"}, {"separator": ""}, {"decimal": "x"},
         {"thousands": ",", "decimal": ","},
-        {"encoding": "findes-ikke"}, {"encoding": "ascii"}, {"encoding": "base64"}, {"text_columns": ["x"]}, {"quote": "''"},
+        {"encoding": "findes-ikke"}, {"encoding": "ascii"}, {"encoding": "base64"}, {"text_columns": ["x"]},
+        {"quote": "''"},
     ],
 )  # fmt: skip
 def test_a_choice_that_does_not_fit_is_told(options):
