@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from tornado.ioloop import PeriodicCallback
 
 from faelleslab.errors import ConfigurationError
 from faelleslab_hub import handlers
@@ -11,6 +12,7 @@ from faelleslab_hub.settings import CHECKOUT, Settings
 from faelleslab_hub.tenants import Tenants
 
 CONFIG = CHECKOUT / "hub" / "jupyterhub_config.py"
+_PROXY_CHECK_S = 5
 
 
 class Hub(JupyterHub):
@@ -29,10 +31,23 @@ class Hub(JupyterHub):
         0.0.0.0 would open the hub to every network of the machine; a container reaches its own gateway only.
         """
         await super().start()
+        self._mending = PeriodicCallback(self._mend_routes, 1000 * _PROXY_CHECK_S)
+        self._mending.start()
         settings = Settings.from_environment()
         if settings.mode == "docker":
             for address in gateways(settings):
                 self._listen(address, settings.hub_port)
+
+    async def _mend_routes(self) -> None:
+        """Give a proxy that was restarted its routes back: it keeps them in memory only."""
+        try:
+            routes = await self.proxy.get_all_routes()
+        except Exception as error:
+            self.log.warning("The proxy does not answer: %s", error)
+            return
+        if self.hub.routespec not in routes:
+            self.log.warning("The proxy has lost its routes; they are added again")
+            await self.proxy.check_routes(self.users, self._service_map, routes)
 
     def _listen(self, address: str, port: int) -> None:
         try:
@@ -52,12 +67,14 @@ def gateways(settings: Settings) -> list[str]:
 
     The broker listens on the same addresses.
     """
-    import docker
-
-    from faelleslab_hub import networks
+    from faelleslab_hub import engine, networks
 
     tenants = list(Tenants.load(settings.config))
-    networks.ensure(docker.APIClient(version="auto"), tenants)
+    client = engine.connect()
+    try:
+        networks.ensure(client, tenants)
+    finally:
+        client.close()
     return [tenant.gateway for tenant in tenants]
 
 

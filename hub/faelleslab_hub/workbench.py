@@ -32,7 +32,8 @@ def processes(settings: Settings) -> list[Process]:
 
     return [
         make("proxy", lambda: listens(settings.bind, settings.port) and listens("127.0.0.1", settings.proxy_api_port)),
-        make("hub", lambda: answers(settings.hub_port, "/hub/health")),
+        # Through the proxy: the hub answers a moment before its route is there.
+        make("hub", lambda: answers(settings.hub_port, "/hub/health") and _reaches_hub(settings)),
         make("web", lambda: listens("127.0.0.1", settings.web_port)),
         make("broker", lambda: listens("127.0.0.1", settings.broker_port), last=True),
         make("placer"),
@@ -74,7 +75,7 @@ def probe_login(settings: Settings) -> None:
     password = secret_files.read(settings, "hub", "account-password")
     browser = _Browser(settings)
     try:
-        page = browser.get("/hub/login")
+        _, page = browser.get("/hub/login")
         token = re.search(r'name="_xsrf"[^>]*value="([^"]+)"', page)
         form = {"username": account.name, "password": password, "_xsrf": token.group(1) if token else ""}
         browser.post("/hub/login?next=%2Fhub%2Fhome", form)
@@ -85,6 +86,13 @@ def probe_login(settings: Settings) -> None:
         raise _no_login(settings, type(error).__name__) from None
     if not let_in:
         raise _no_login(settings, "afvist")
+
+
+def _reaches_hub(settings: Settings) -> bool:
+    try:
+        return _Browser(settings, timeout_s=1).get("/hub/health")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _no_login(settings: Settings, why: str) -> ConfigurationError:
@@ -98,7 +106,8 @@ def _no_login(settings: Settings, why: str) -> ConfigurationError:
 class _Browser:
     """A client with cookies that follows no redirect and uses no outer proxy."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, timeout_s: float = 20) -> None:
+        self._timeout_s = timeout_s
         scheme = "https" if settings.tls_certificate else "http"
         host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
         self._base = f"{scheme}://{host}:{settings.port}"
@@ -113,19 +122,19 @@ class _Browser:
             _NoRedirect(),
         )
 
-    def get(self, path: str) -> str:
+    def get(self, path: str) -> tuple[int, str]:
         return self._open(path, None)
 
-    def post(self, path: str, form: dict[str, str]) -> str:
+    def post(self, path: str, form: dict[str, str]) -> tuple[int, str]:
         return self._open(path, urllib.parse.urlencode(form).encode())
 
-    def _open(self, path: str, body: bytes | None) -> str:
+    def _open(self, path: str, body: bytes | None) -> tuple[int, str]:
         try:
-            with self._opener.open(self._base + path, body, timeout=20) as answer:
-                return str(answer.read().decode("utf-8", "replace"))
+            with self._opener.open(self._base + path, body, timeout=self._timeout_s) as answer:
+                return answer.status, answer.read().decode("utf-8", "replace")
         except urllib.error.HTTPError as answer:
             with answer:
-                return answer.read().decode("utf-8", "replace")
+                return answer.code, answer.read().decode("utf-8", "replace")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
