@@ -209,13 +209,14 @@ def _remove_containers(settings: Settings) -> int:
     ours = containers.ours(client, settings)
 
     def remove(container: dict[str, Any]) -> None:
-        from docker.errors import NotFound
+        from docker.errors import APIError
 
         try:
             client.stop(container["Id"], timeout=10)
             client.remove_container(container["Id"], force=True, v=True)
-        except NotFound:
-            return  # it went by itself
+        except APIError as error:
+            if error.status_code not in (404, 409):  # it went by itself, or is just going
+                raise
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remove, ours))
