@@ -22,8 +22,8 @@ class Engine:
     def start(self) -> str | None:
         """Make an engine answer; gives the reason in Danish when none can."""
         reason = _problem()
-        if reason is None:
-            return None
+        if reason is None or os.environ.get("DOCKER_HOST"):
+            return reason  # an address that was chosen is not replaced by an engine of ours
         root = packages.rights()
         daemon = packages.program("dockerd")
         if daemon is None:
@@ -31,8 +31,9 @@ class Engine:
         if root is None:
             return reason
         if _daemon_runs():
-            # It answers root but not us: give this user the socket until the daemon is started next time.
-            subprocess.run([*root, "chgrp", str(os.getgid()), str(_SOCKET)], check=False)
+            if root and not os.access(_SOCKET, os.W_OK):
+                # It answers root but not us: give this user the socket until the daemon is started next time.
+                subprocess.run([*root, "chgrp", str(os.getgid()), str(_SOCKET)], check=False)
             return _problem()
         packages.BUILD.mkdir(exist_ok=True)
         with (packages.BUILD / "dockerd.log").open("wb") as log:
