@@ -89,10 +89,12 @@ def build_notebook(text: str, name: str) -> dict[str, Any]:
     notebook = read_percent(text)
     missing = [f"'# {key}: …' øverst mellem to linjer '# ---'" for key in ("template", "title") if key not in about]
     if not any(parameters.TAG in cell["metadata"].get("tags", []) for cell in notebook["cells"]):
-        missing.append('en celle, der begynder med \'# %% tags=["parameters"]\',')
+        missing.append("en celle, der begynder med '# %% tags=[\"parameters\"]',")
     if missing:
         raise FaelleslabError(
-            "FL-U011", f"{name} er ikke en skabelon: {missing[0]} mangler.", remedy="se notebooks/README.md, og tilføj det."
+            "FL-U011",
+            f"{name} er ikke en skabelon: {missing[0]} mangler.",
+            remedy="se notebooks/README.md, og tilføj det.",
         )
     for position, cell in enumerate(notebook["cells"]):
         # From content and place: the same source gives the same ids, and one changed cell changes one id.

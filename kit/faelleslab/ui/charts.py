@@ -102,7 +102,13 @@ def ranking(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
     place = figure.place(own)
     if place is not None:
         x = left + ([a for a, _ in ranked].index(own) + 0.5) * step
-        _mark_own(canvas, f"{own}: {figure.spell(figure.present()[own])} (nr. {place} af {len(ranked)})", x, y(figure.present()[own]), top)
+        _mark_own(
+            canvas,
+            f"{own}: {figure.spell(figure.present()[own])} (nr. {place} af {len(ranked)})",
+            x,
+            y(figure.present()[own]),
+            top,
+        )
     alt = f"Søjler for {len(ranked)} {group}, sorteret efter {_lower(figure.name)}. {_own_words(figure, own, group)} {_range_words(figure, ranked, middle)}"
     return Picture(canvas.document(figure.name, alt), alt)
 
@@ -178,7 +184,9 @@ def profile(figures: Sequence[Figure], own: str, *, group: str = "kommuner") -> 
         canvas.line(left, y, right, y)
         for _, value in ranked:
             canvas.dot(left + (value - low) * scale, y, 5, colour=OTHERS, opacity=0.55)
-        canvas.line(left + (middle - low) * scale, y - 11, left + (middle - low) * scale, y + 11, colour=MIDDLE, width=3)
+        canvas.line(
+            left + (middle - low) * scale, y - 11, left + (middle - low) * scale, y + 11, colour=MIDDLE, width=3
+        )
         canvas.text(16, y + 27, f"Lavest {figure.spell(low)}", colour=QUIET_TEXT)
         canvas.text(_WIDTH - 16, y + 27, f"Højest {figure.spell(high)}", colour=QUIET_TEXT, anchor="end")
         value = figure.present().get(own)

@@ -98,7 +98,9 @@ def save_offer(offer: str, file_format: str) -> Answer:
         ``path`` from the notebook's folder and ``size``, or ``fault``: one Danish sentence.
     """
     if offer not in _offers or file_format not in FORMATS:
-        return Answer({"fault": "Tabellen er her ikke mere, fordi kernen er genstartet. Tryk på Kør øverst, og gem igen."})
+        return Answer(
+            {"fault": "Tabellen er her ikke mere, fordi kernen er genstartet. Tryk på Kør øverst, og gem igen."}
+        )
     try:
         path = _write(_offers[offer], offer, file_format)
     except FaelleslabError as error:

@@ -36,7 +36,9 @@ class Canvas:
         self.height = height
         self._shapes: list[str] = []
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, *, colour: str = GRID, width: float = 1, dash: str = "") -> None:
+    def line(
+        self, x1: float, y1: float, x2: float, y2: float, *, colour: str = GRID, width: float = 1, dash: str = ""
+    ) -> None:
         """Draw a line."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self._shapes.append(
@@ -51,7 +53,9 @@ class Canvas:
 
     def dot(self, x: float, y: float, radius: float, *, colour: str, opacity: float = 1) -> None:
         """Draw a filled circle."""
-        self._shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}" fill-opacity="{opacity}"/>')
+        self._shapes.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}" fill-opacity="{opacity}"/>'
+        )
 
     def diamond(self, x: float, y: float, radius: float, *, colour: str) -> None:
         """Draw a diamond with a white edge, so that it stands out among dots."""

@@ -1,4 +1,4 @@
-/* Builds elements without innerHTML, so that no text can become markup. */
+/* Builds elements one by one and never from markup, so that no text can become markup. */
 
 let count = 0;
 

@@ -52,15 +52,19 @@ export class Form {
     );
   }
 
-  /* Show a field for each parameter; what is already typed is kept where the name and kind are the same. */
+  /* Show a field for each parameter; what the user has typed is kept where name and kind are the same. */
   setSchema(schema, values = {}) {
-    const typed = this.fields.size ? this.values() : {};
-    const kinds = new Map([...this.fields].map(([name, field]) => [name, field.kind]));
+    const typed = this.values();
+    const before = new Map(this.fields);
     const focused = document.activeElement?.name;
     this.fields.clear();
     const rows = schema.map(parameter => {
-      const kept = kinds.get(parameter.name) === parameter.kind ? typed[parameter.name] : undefined;
-      return this._row(parameter, kept ?? values[parameter.name] ?? parameter.default);
+      const old = before.get(parameter.name);
+      const keep = old?.touched && old.kind === parameter.kind;
+      const value = keep ? typed[parameter.name] : (values[parameter.name] ?? parameter.default);
+      const row = this._row(parameter, value);
+      this.fields.get(parameter.name).touched = Boolean(keep);
+      return row;
     });
     this.fieldset.replaceChildren(this.fieldset.firstElementChild, ...rows);
     if (focused && this.fields.has(focused) && !this.node.contains(document.activeElement)) {
@@ -83,7 +87,7 @@ export class Form {
   }
 
   /* Show what is wrong and move there: faults of a field are said at the field too, and a remedy is a button. */
-  showErrors(heading, faults = [], remedy = null) {
+  showErrors(heading, faults = [], remedy = null, { focus = true } = {}) {
     this.clearErrors();
     const items = faults.map(({ name, text }) => {
       const field = this.fields.get(name);
@@ -108,7 +112,9 @@ export class Form {
     }
     this.errors.hidden = false;
     this.status.textContent = '';
-    this.errors.focus();
+    if (focus) {
+      this.errors.focus();
+    }
   }
 
   clearErrors() {
@@ -165,10 +171,16 @@ export class Form {
     control.setAttribute('aria-describedby', [hint?.id, error.id].filter(Boolean).join(' '));
     const optional = parameter.optional && !parameter.required ? ' (kan være tom)' : '';
     const label = element('label', { for: id }, parameter.label + optional);
-    this.fields.set(parameter.name, { control, error, kind: parameter.kind });
+    const field = { control, error, kind: parameter.kind, touched: false };
+    control.addEventListener('input', () => {
+      field.touched = true;
+    });
+    this.fields.set(parameter.name, field);
     const tick = control.type === 'checkbox';
-    const parts = tick ? [element('div', { class: 'fl-Field-tick' }, control, label), hint] : [label, hint, control];
-    return element('div', { class: 'fl-Field' }, ...parts, error);
+    const parts = tick
+      ? [element('div', { class: 'fl-Field-tick' }, control, label), hint, error]
+      : [label, hint, error, control];
+    return element('div', { class: 'fl-Field' }, ...parts);
   }
 }
 

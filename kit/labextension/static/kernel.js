@@ -1,5 +1,7 @@
 /* Questions to the kit in the notebook's kernel. The kit answers with JSON; nothing is written in the notebook. */
 
+const CONNECT_S = 30;
+
 export class KernelMissing extends Error {}
 
 /* Call `faelleslab.ui.<module>.<name>(**named)` in the kernel and return its answer.
@@ -30,6 +32,27 @@ async function readyKernel(sessionContext) {
   if (!kernel || kernel.status === 'dead') {
     throw new KernelMissing();
   }
+  await connected(kernel);
   await kernel.info;
   return kernel;
+}
+
+/* A question to a kernel that is gone would wait for ever. */
+function connected(kernel) {
+  if (kernel.connectionStatus === 'connected') {
+    return Promise.resolve();
+  }
+  return new Promise((resolve, reject) => {
+    const settle = act => {
+      clearTimeout(timer);
+      kernel.connectionStatusChanged.disconnect(listen);
+      kernel.disposed.disconnect(gone);
+      act();
+    };
+    const listen = (_, status) => status === 'connected' && settle(resolve);
+    const gone = () => settle(() => reject(new KernelMissing()));
+    const timer = setTimeout(gone, CONNECT_S * 1000);
+    kernel.connectionStatusChanged.connect(listen);
+    kernel.disposed.connect(gone);
+  });
 }

@@ -28,6 +28,7 @@ export class TemplateView {
       onToggleCode: () => this.toggleCode()
     });
     this.form.setSchema(about.schema);
+    this._shown = JSON.stringify({ schema: about.schema, values: {} });
     this._place();
     this._showAbout();
     this._fold(true);
@@ -48,6 +49,8 @@ export class TemplateView {
     form.setRunning(true);
     form.say('Kontrollerer dine valg …');
     try {
+      // JupyterLab looks for ended kernels only now and then; here it must be known.
+      await this.app.serviceManager.sessions.refreshRunning();
       const checked = await ask(panel.sessionContext, 'form', 'check', { source: this._source(), given: form.values() });
       if (checked.faults) {
         const one = checked.faults.length === 1;
@@ -203,10 +206,14 @@ export class TemplateView {
     this._seen = source;
     try {
       const answer = await ask(this.panel.sessionContext, 'form', 'describe', { source, injected });
+      const shown = JSON.stringify(answer);
+      if (this.form.running || shown === this._shown) {
+        return;
+      }
+      this._shown = shown;
       if (answer.fault) {
-        this.form.showErrors(answer.fault);
-      } else if (JSON.stringify(answer) !== this._shown) {
-        this._shown = JSON.stringify(answer);
+        this.form.showErrors(answer.fault, [], null, { focus: false });
+      } else {
         this.form.clearErrors();
         this.form.setSchema(answer.schema, answer.values);
       }
