@@ -160,7 +160,8 @@ def test_from_login_to_a_finished_run(page: Page, installation: Installation) ->
     # Her server starts, in a container, and T0 opens as a form.
     walk_to(page, "e => /t0_noegletal/.test(e.getAttribute('href') || '')")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement?.name === 'kommunekode'", timeout=120_000)
+    page.wait_for_url(re.compile(f"/user/{ANALYST}/lab"), timeout=120_000)
+    page.wait_for_function("document.activeElement?.name === 'kommunekode'")
     keep(page, "2-formular")
     page.keyboard.type("Odder")
     page.keyboard.press("Enter")
@@ -251,6 +252,9 @@ def test_another_tenants_analyst_reaches_nothing(page: Page, installation: Insta
     for path in (f"/user/{ANALYST}/lab", f"/user/{ANALYST}/api/contents"):
         answer = page.request.get(path, max_redirects=10)
         assert answer.status in (403, 404), path
+    page.goto("/services/web/koersler")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    keep(page, "8-odense-ser-intet")
     runs = page.request.get("/services/web/api/runs")
     assert runs.status == 200
     assert runs.json() in ([], {"runs": []}), "0461 has run nothing and sees nothing of 0751"
