@@ -4,6 +4,7 @@ Interleaved pairs, so that a slow minute of the machine hits both. CPU is the co
 until it has been idle for a while; the hub's CPU of the same time stands beside it. First figure; the goal comes later.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -81,6 +82,8 @@ def _compare(client: Any) -> int:
             "versions": {name: pins[name] for name in ("jupyterhub", "jupyterlab", "jupyter-server")},
             "engine": client.version()["Version"],
             "pairs": PAIRS,
+            # Wall times mean something on a quiet machine only; CPU-seconds nearly always.
+            "load_average": os.getloadavg(),
             "medians": medians,
             "ratios": ratios,
             "measured": figures,
