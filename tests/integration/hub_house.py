@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from faelleslab_hub import database, secret_files
 from faelleslab_hub.audit.models import Event
-from faelleslab_hub.settings import CHECKOUT, Settings
+from faelleslab_hub.settings import CHECKOUT, Mode, Settings
 from faelleslab_hub.spawner import embedded
 
 PATIENCE_S = 90.0
@@ -148,16 +148,15 @@ class Visitor(httpx.Client):
 
 
 @contextmanager
-def open_house(home: Path) -> Iterator[House]:
+def open_house(home: Path, mode: Mode = "embedded", config: Path | None = None) -> Iterator[House]:
     """Give a house with proxy and hub running; everything started is stopped again."""
-    os.environ.pop("FAELLESLAB_MODE", None)
     port = free_ports(5)
     settings = Settings(
-        mode="embedded",
+        mode=mode,
         home=home,
         bind="127.0.0.1",
         port=port,
-        config=CHECKOUT / "hub" / "municipalities",
+        config=config or CHECKOUT / "hub" / "municipalities",
         database_url=f"sqlite:///{home / 'faelleslab.sqlite'}",
         tls_certificate=None,
         tls_key=None,
