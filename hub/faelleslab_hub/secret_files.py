@@ -151,7 +151,8 @@ def _list(_: argparse.Namespace, settings: Settings) -> int:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time make secrets here, so that two readers of one secret never get different values."""
-    _private_folder(folder)
+    # Where each process has a user of its own, their group may pass through here (not list) to its own sub-folder.
+    _private_folder(folder, forbidden=0o067)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -160,9 +161,9 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _private_folder(folder: Path) -> None:
+def _private_folder(folder: Path, forbidden: int = 0o077) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
+    if folder.stat().st_mode & forbidden:
         raise _too_open(folder)
 
 
