@@ -117,7 +117,7 @@ def _ready(settings: Settings, seconds: float) -> str:
             *rows,
             "",
             "Prøv:",
-            f"  1. Åbn {address}, log ind som {_first(tenants).name}, og tryk 'Start'.",
+            f"  1. Åbn {address}, log ind som {_first(tenants).name}, og tryk 'Åbn arbejdsbordet'.",
             "  2. Åbn en skabelon, udfyld formularen, og tryk 'Kør'.",
             "  3. Tryk 'Gem til Excel' nederst.",
             *([_run_line(template, tenants, settings)] if template else []),
