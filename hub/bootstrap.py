@@ -76,7 +76,7 @@ class Steps:
 
     def __init__(self, total: int, lock: int) -> None:
         self.total, self.number, self.lock, self.live = total, 0, lock, sys.stdout.isatty()
-        self.log = os.fdopen(os.open(str(LOG), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+        self.log = os.fdopen(os.open(str(LOG), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", 1, encoding="utf-8")
 
     def begin(self, label: str) -> None:
         """Start the next step."""

@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._label = total, 0, ""
-        self._live = sys.stdout.isatty()
+        self._live, self._shown = sys.stdout.isatty(), ""
         self._began = time.monotonic()
 
     def begin(self, label: str) -> None:
@@ -33,11 +33,15 @@ class Progress:
             filled = int(share * _BAR_WIDTH)
             bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
             text = f"{self._label}: {name}" if name else self._label
-            sys.stdout.write(f"\r\x1b[K{bar} {100 * share:3.0f} %  {text} …")
-            sys.stdout.flush()
+            line = f"{bar} {100 * share:3.0f} %  {text} …"
+            if line != self._shown:
+                self._shown = line
+                sys.stdout.write(f"\r\x1b[K{line}")
+                sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """Write a line that stays."""
+        self._shown = ""
         if self._live:
             sys.stdout.write("\r\x1b[K")
         print(text, flush=True)

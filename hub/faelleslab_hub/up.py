@@ -203,7 +203,7 @@ def _end(pid: int, start: int) -> None:
 
 
 def _remove_containers(settings: Settings) -> int:
-    from faelleslab_hub import containers, engine
+    from faelleslab_hub import containers, engine, firewall
 
     client = engine.connect()
     ours = containers.ours(client, settings)
@@ -220,4 +220,7 @@ def _remove_containers(settings: Settings) -> int:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remove, ours))
+    # Only now: as long as a container lives, the machine stays closed to it.
+    if firewall.available():
+        firewall.remove(settings, Tenants.load(settings.config))
     return len(ours)
