@@ -42,7 +42,7 @@ class Lab:
     def call(self, method: str, path: str, body: object = None) -> object:
         """Call the server's REST interface."""
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, data=data, method=method, headers={"Authorization": f"token {TOKEN}"})  # noqa: S310
+        request = Request(self.url + path, data=data, method=method, headers={"Authorization": f"token {TOKEN}"})
         with urlopen(request, timeout=30) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -1,4 +1,4 @@
-"""Each template runs the three ways it is used without a browser: bare papermill, the kit's engine, the command line."""
+"""Each template runs the three ways it is used without a browser: papermill, the kit's engine, the command line."""
 
 import json
 import subprocess
@@ -106,9 +106,7 @@ def test_t0_by_the_command_from_its_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["9999", "751", "Aarhus", ""])
-def test_a_wrong_municipality_is_refused_with_a_sentence_before_anything_runs(
-    built: Path, tmp_path: Path, code: str
-) -> None:
+def test_a_wrong_municipality_is_refused_before_anything_runs(built: Path, tmp_path: Path, code: str) -> None:
     with pytest.raises(ParameterError, match="de 98 kommuner") as refused:
         run_notebook(built / "t0_noegletal.ipynb", {"kommunekode": code}, tmp_path / "run")
     assert refused.value.code == "FL-P002"

@@ -1,7 +1,7 @@
 """Builds the template notebooks: percent ``.py`` in, ``.ipynb`` without outputs out.
 
-The built notebook carries ``metadata.faelleslab``: which template it is, its title and description, and the schema of its
-parameters, so that the form stands before the kernel has started. The same source always gives the same bytes.
+The built notebook carries ``metadata.faelleslab``: which template it is, its title and description, and the schema of
+its parameters, so that the form stands before the kernel has started. The same source always gives the same bytes.
 """
 
 import hashlib

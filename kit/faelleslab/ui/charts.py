@@ -1,7 +1,7 @@
 """Three pictures for comparing a municipality with others: a ranking, bars, and a profile over many figures.
 
-Each takes plain pairs and returns a `Picture` whose alternative text says in words what is to be seen. The own municipality
-is marked by colour, by shape or place, and by name.
+Each takes plain pairs and returns a `Picture` whose alternative text says in words what is to be seen. The own
+municipality is marked by colour, by shape or place, and by name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,9 +83,7 @@ def ranking(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
         return base - min(value, high) * scale
 
     _title(canvas, figure, f"{figure.name}: {len(ranked)} {group}")
-    n_cut = sum(v > high for _, v in ranked)
-    cut = f". {'De' if n_cut > 1 else 'Den'} {n_cut if n_cut > 1 else ''} højeste er kappet af foroven" if n_cut else ""
-    canvas.text(left, _TITLE_Y + 22, f"Sorteret fra højest til lavest{cut}".replace("  ", " "), colour=QUIET_TEXT)
+    canvas.text(left, _TITLE_Y + 22, "Sorteret fra højest til lavest" + _cut_words(ranked, high), colour=QUIET_TEXT)
     for i, (area, value) in enumerate(ranked):
         gap = min(2.0, step * 0.2)
         upper, lower = sorted((y(value), base))
@@ -99,17 +97,13 @@ def ranking(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
     middle_text = f"Midterste: {figure.spell(middle)}"
     canvas.text(right, y(middle) - 6, middle_text, colour=MIDDLE, anchor="end", bold=True)
     _name_ends(canvas, figure, ranked, (left, right, bottom))
-    place = figure.place(own)
-    if place is not None:
+    mine = figure.present().get(own)
+    if mine is not None:
         x = left + ([a for a, _ in ranked].index(own) + 0.5) * step
-        _mark_own(
-            canvas,
-            f"{own}: {figure.spell(figure.present()[own])} (nr. {place} af {len(ranked)})",
-            x,
-            y(figure.present()[own]),
-            top,
-        )
-    alt = f"Søjler for {len(ranked)} {group}, sorteret efter {_lower(figure.name)}. {_own_words(figure, own, group)} {_range_words(figure, ranked, middle)}"
+        words = f"{own}: {figure.spell(mine)} (nr. {figure.place(own)} af {len(ranked)})"
+        _mark_own(canvas, words, x, y(mine), top)
+    order = f"Søjler for {len(ranked)} {group}, sorteret efter {_lower(figure.name)}."
+    alt = f"{order} {_own_words(figure, own, group)} {_range_words(figure, ranked, middle)}"
     return Picture(canvas.document(figure.name, alt), alt)
 
 
@@ -189,12 +183,12 @@ def profile(figures: Sequence[Figure], own: str, *, group: str = "kommuner") -> 
         )
         canvas.text(16, y + 27, f"Lavest {figure.spell(low)}", colour=QUIET_TEXT)
         canvas.text(_WIDTH - 16, y + 27, f"Højest {figure.spell(high)}", colour=QUIET_TEXT, anchor="end")
-        value = figure.present().get(own)
-        if value is None:
+        mine = figure.present().get(own)
+        if mine is None:
             words.append(f"{figure.name}: intet tal for {own}.")
             continue
-        canvas.diamond(left + (value - low) * scale, y, 10, colour=OWN)
-        text = f"{own}: {figure.spell(value)}, nr. {figure.place(own)} af {len(ranked)}"
+        canvas.diamond(left + (mine - low) * scale, y, 10, colour=OWN)
+        text = f"{own}: {figure.spell(mine)}, nr. {figure.place(own)} af {len(ranked)}"
         canvas.text(_WIDTH - 16, y - 16, text, size=15, colour=OWN, anchor="end", bold=True)
         words.append(f"{figure.name}: {text} (midterste {figure.spell(middle)}).")
     alt = f"Profil af {own} blandt {group}. " + " ".join(words)
@@ -207,6 +201,13 @@ def _ceiling(ranked: list[tuple[str, float]], own: float | None) -> float:
     upper_quarter = ranked[len(ranked) // 4][1]
     ceiling = max(2.5 * upper_quarter, 1.1 * (own or 0.0))
     return ceiling if 0 < ceiling < highest / 1.5 else highest
+
+
+def _cut_words(ranked: list[tuple[str, float]], ceiling: float) -> str:
+    n_cut = sum(v > ceiling for _, v in ranked)
+    if not n_cut:
+        return ""
+    return ". Den højeste er kappet foroven" if n_cut == 1 else f". De {n_cut} højeste er kappet foroven"
 
 
 def _something(figure: Figure) -> list[tuple[str, float]]:
@@ -254,7 +255,8 @@ def _own_words(figure: Figure, own: str, group: str) -> str:
 
 def _range_words(figure: Figure, ranked: list[tuple[str, float]], middle: float) -> str:
     (first, high), (last, low) = ranked[0], ranked[-1]
-    return f"Højest er {first} med {figure.spell(high)}, lavest {last} med {figure.spell(low)}; den midterste har {figure.spell(middle)}."
+    ends = f"Højest er {first} med {figure.spell(high)}, lavest {last} med {figure.spell(low)}"
+    return f"{ends}; den midterste har {figure.spell(middle)}."
 
 
 def _lower(name: str) -> str:

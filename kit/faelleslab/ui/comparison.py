@@ -87,8 +87,13 @@ def most_alike(table: "pd.DataFrame", own: str, columns: list[str], count: int) 
     """
     from math import hypot, log
 
-    def distance(area: str) -> float:
-        return hypot(*(log(table.at[area, c] / table.at[own, c]) for c in columns))
+    rows = table[columns].to_numpy(dtype=float).tolist()
+    figures: dict[str, list[float]] = {
+        str(a): [float(v) for v in row] for a, row in zip(table.index, rows, strict=True)
+    }
 
-    others = sorted((a for a in table.index if a != own), key=lambda a: (distance(a), a))
+    def distance(area: str) -> float:
+        return hypot(*(log(other / mine) for other, mine in zip(figures[area], figures[own], strict=True)))
+
+    others = sorted((a for a in figures if a != own), key=lambda a: (distance(a), a))
     return [own, *others[: count - 1]]

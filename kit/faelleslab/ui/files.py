@@ -1,8 +1,8 @@
 """Offers a result as files: for Excel and for Power BI.
 
 In front of a user the output is two buttons and the kernel saves when one is pressed. In a production run or under
-papermill nobody presses anything, so both files are written at once. Excel gets a workbook, Power BI a Parquet file, which
-keeps types and leading zeros.
+papermill nobody presses anything, so both files are written at once. Excel gets a workbook, Power BI a Parquet file,
+which keeps types and leading zeros.
 """
 
 import os

@@ -42,7 +42,8 @@ class Canvas:
         """Draw a line."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self._shapes.append(
-            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}"{dashed}/>'
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+            f'stroke="{colour}" stroke-width="{width}"{dashed}/>'
         )
 
     def box(self, x: float, y: float, width: float, height: float, *, colour: str) -> None:
@@ -76,7 +77,8 @@ class Canvas:
         """Write a text; `anchor` is start, middle or end."""
         weight = ' font-weight="600"' if bold else ""
         self._shapes.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"{weight}>'
+            f"{escape(text)}</text>"
         )
 
     def document(self, title: str, description: str) -> str:

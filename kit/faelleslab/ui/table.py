@@ -40,7 +40,8 @@ class Table:
         rows = "".join(self._row(names, values) for values in shown.itertuples(index=False, name=None))
         more = len(self.frame) - len(shown)
         foot = f"<p>{format_number(more)} rækker mere er ikke vist; de er med i filerne.</p>" if more else ""
-        return f'<table><caption style="text-align: left">{escape(self.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{foot}'
+        caption = f'<caption style="text-align: left">{escape(self.caption)}</caption>'
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{foot}"
 
     def __repr__(self) -> str:
         return f"{self.caption} ({len(self.frame)} rækker)"
@@ -51,10 +52,8 @@ class Table:
         for place, (name, value) in enumerate(zip(names, values, strict=True)):
             text = escape(self._text(name, value))
             text = f"<strong>{text}</strong>" if bold else text
-            start, end = (
-                (f'th scope="row"{self._aligned(name)}', "th") if place == 0 else (f"td{self._aligned(name)}", "td")
-            )
-            cells.append(f"<{start}>{text}</{end}>")
+            start, end = ('th scope="row"', "th") if place == 0 else ("td", "td")
+            cells.append(f"<{start}{self._aligned(name)}>{text}</{end}>")
         return f"<tr>{''.join(cells)}</tr>"
 
     def _aligned(self, name: str) -> str:
