@@ -165,14 +165,20 @@ def has_tag(cell: dict[str, Any], tag: str) -> bool:
     return isinstance(tags, list) and tag in tags
 
 
+def heading_text(line: str) -> str:
+    """Return the text of a Markdown heading without its marks; empty for any other line."""
+    found = _HEADING.match(line)
+    return re.sub(r"[*_`]|\[([^\]]*)\]\([^)]*\)", r"\1", found[1])[:_LONGEST_LABEL] if found else ""
+
+
 def _last_heading(source: str, *, first: bool = False) -> str:
     heading = ""
     fenced = False
     for line in source.splitlines():
         if line.lstrip().startswith(("```", "~~~")):
             fenced = not fenced
-        elif not fenced and (found := _HEADING.match(line)):
-            heading = re.sub(r"[*_`]|\[([^\]]*)\]\([^)]*\)", r"\1", found[1])[:_LONGEST_LABEL]
+        elif not fenced and (found := heading_text(line)):
+            heading = found
             if first:
                 return heading
     return heading

@@ -86,8 +86,9 @@ def _cell(kind: str, metadata: dict[str, Any], body: list[str]) -> dict[str, Any
         body.pop(0)
     if kind == "code":
         source = [_uncommented(line) for line in body]
-        if any(_MAGIC.match(line) and line.lstrip("# ").startswith("%%") for line in body[:1]):
-            source = [source[0], *(line[2:] if line.startswith("# ") else line.lstrip("#") for line in body[1:])]
+        language = metadata.pop("language", None)
+        if isinstance(language, str):  # jupytext writes a %%bash cell so, with its body as comments
+            source = [f"%%{language}", *map(_plain, body)]
         return {
             "cell_type": "code",
             "metadata": metadata,
@@ -100,8 +101,11 @@ def _cell(kind: str, metadata: dict[str, Any], body: list[str]) -> dict[str, Any
         opened = text.removeprefix("r")
         if opened.startswith(quotes) and text.endswith(quotes) and len(opened) >= 6:
             return {"cell_type": kind, "metadata": metadata, "source": opened[3:-3].strip("\n")}
-    plain = [line[2:] if line.startswith("# ") else line[1:] if line.startswith("#") else line for line in body]
-    return {"cell_type": kind, "metadata": metadata, "source": "\n".join(plain)}
+    return {"cell_type": kind, "metadata": metadata, "source": "\n".join(map(_plain, body))}
+
+
+def _plain(line: str) -> str:
+    return line[2:] if line.startswith("# ") else line.removeprefix("#")
 
 
 def _uncommented(line: str) -> str:

@@ -116,10 +116,13 @@ def _shown(value: Any) -> str:
 def _cells(run: RunState, final: Result) -> list[str]:
     pictures, named = Pictures(), labels(run.notebook)
     made = []
+    # The page's title is the only h1. A notebook with further h1 is moved down one level, so that none is jumped over.
+    texts = [c["source"] for c in run.notebook["cells"] if c["cell_type"] == "markdown"]
+    lower = int(sum(len(re.findall(r"^ {0,3}#\s", text, re.M)) for text in texts) > 1)
     for position, cell in enumerate(run.notebook["cells"]):
         try:
             if cell["cell_type"] == "markdown":
-                made.append(markdown(cell["source"], named[position], run.title if position == 0 else ""))
+                made.append(markdown(cell["source"], named[position], drop_title=run.title, lower=lower))
             elif cell["cell_type"] == "code":
                 made.append(_code(run, position, named[position], pictures))
         except (RecursionError, ValueError, TypeError, KeyError, AttributeError):  # odd input costs one cell only

@@ -11,6 +11,8 @@ from typing import Any
 
 import nh3
 
+from faelleslab.jobs.notebook import heading_text
+
 LONGEST_TEXT = 100_000
 LONGEST_HTML = 2_000_000
 
@@ -64,7 +66,7 @@ _cleaner = nh3.Cleaner(
 )
 
 
-def sanitised(html: str, place: str) -> str:
+def sanitised(html: str, place: str, *, lower: int = 2) -> str:
     """Return HTML that holds nothing active, with table headers and pictures made accessible.
 
     Parameters
@@ -73,9 +75,11 @@ def sanitised(html: str, place: str) -> str:
         Untrusted.
     place : str
         Plain text such as ``celle 3 (Folketal)``; names what has no name of its own.
+    lower : int
+        How many levels headings are moved down, so that they stand below the page's own.
     """
     clean = _cleaner.clean(html)
-    clean = re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + 2)}>", clean)
+    clean = re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + lower)}>", clean)
     clean = re.sub(r"<thead>.*?</thead>", _column_headers, clean, flags=re.S)
     clean = re.sub(r"<th(?=[ >])(?![^>]*scope=)", '<th scope="row"', clean)
     label = escape(f"Tabel i {place}")
@@ -163,16 +167,16 @@ def _show_data(output: dict[str, Any], cell: dict[str, Any], number: int, label:
     return text_block(text)
 
 
-def markdown(source: str, place: str, drop_title: str = "") -> str:
+def markdown(source: str, place: str, *, drop_title: str = "", lower: int = 1) -> str:
     """Return Markdown as harmless HTML; a first heading that repeats the page's title is left out."""
     import mistune
 
     if drop_title:
-        source = re.sub(r"\A\s*#\s+" + re.escape(drop_title) + r"\s*#*\s*(?:\n|\Z)", "", source)
+        head, _, rest = source.lstrip().partition("\n")
+        if re.fullmatch(r"#\s+.*", head) and heading_text(head) == drop_title:
+            source = rest
     made = mistune.create_markdown(escape=False, plugins=["table", "strikethrough"])(source)
-    # sanitised() lowers headings by two, which fits outputs; Markdown of the notebook is lowered by one.
-    raised = re.sub(r"<(/?)h([2-6])>", lambda m: f"<{m[1]}h{int(m[2]) - 1}>", str(made).replace("h1>", "h2>"))
-    return sanitised(raised, place)
+    return sanitised(str(made), place, lower=lower)
 
 
 def _text(value: Any) -> str:

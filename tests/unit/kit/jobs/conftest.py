@@ -9,6 +9,11 @@ import pytest
 
 from faelleslab.jobs.result import Result, from_json
 from faelleslab.jobs.runner import run_notebook
+from hypothesis import settings
+
+# What an example costs says nothing on a shared machine, and the first one pays for imports.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 
 @dataclass

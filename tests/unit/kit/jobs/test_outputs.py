@@ -15,7 +15,7 @@ def test_what_processes_write_is_shown_with_the_cell_that_started_them(run) -> N
     ran = run(
         "import os, subprocess, sys",
         "_ = subprocess.run(['echo', 'æøå fra en proces'])",
-        "os.write(1, b'et\\n'); os.write(2, b'to\\n')",
+        "os.write(1, b'et\\n'); _ = os.write(2, b'to\\n')",
         "!echo fra skallen",
         "sys.__stdout__.write('tre\\n'); sys.__stdout__.flush()",
         "from multiprocessing import get_context\n"
@@ -126,7 +126,9 @@ def test_pandas_shows_tables_as_html(run) -> None:
 def test_a_thread_that_is_still_at_work_is_waited_for(run) -> None:
     ran = run(
         "import threading, time, os, pathlib\n"
-        "def late():\n    time.sleep(0.5)\n    pathlib.Path(os.environ['FAELLESLAB_OUTPUT'], 'sent.txt').write_text('x')\n"
+        "def late():\n"
+        "    time.sleep(0.5)\n"
+        "    pathlib.Path(os.environ['FAELLESLAB_OUTPUT'], 'sent.txt').write_text('x')\n"
         "threading.Thread(target=late).start()"
     )
     assert ran.result.succeeded
@@ -153,7 +155,7 @@ def test_exploding_output_is_capped_with_a_marker(run, cell: str) -> None:
     assert ran.result.outputs_truncated
     assert "Resten er udeladt" in ran.text(0)
     assert ran.text(1) == "videre\n"
-    assert (ran.folder / "bog.ipynb").stat().st_size < 13_000_000
+    assert (ran.folder / "bog.ipynb").stat().st_size < 25_000_000
     assert grown < 250_000, "kilobytes the parent grew by"
 
 
