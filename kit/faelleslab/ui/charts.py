@@ -6,6 +6,7 @@ municipality is marked by colour, by shape or place, and by name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 
 from faelleslab.errors import FaelleslabError
@@ -15,6 +16,7 @@ from faelleslab.ui.text import format_number
 
 _WIDTH = 860.0
 _TITLE_Y = 26.0
+_AS_GOOD_AS_EQUAL = 1e-200
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Figure:
     name : str
         "Indbyggere pr. km²".
     values : mapping of str to float
-        Area -> value; missing values (nan) are left out of the picture.
+        Area -> value; missing values (nan) and infinite ones are left out of the picture.
     unit : str
         Behind the number in texts: "pr. km²", "%", "kr.".
     decimals : int
@@ -39,7 +41,7 @@ class Figure:
 
     def present(self) -> dict[str, float]:
         """Return the areas that have a value."""
-        return {area: float(v) for area, v in self.values.items() if v == v}
+        return {area: float(v) for area, v in self.values.items() if isfinite(v)}
 
     def ranked(self) -> list[tuple[str, float]]:
         """Return (area, value) from the highest to the lowest."""
@@ -75,7 +77,7 @@ def ranking(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
     canvas = Canvas(_WIDTH, 400)
     left, right, top, bottom = 16.0, _WIDTH - 16, 92.0, 352.0
     low, high = min(0.0, ranked[-1][1]), _ceiling(ranked, figure.present().get(own))
-    scale = (bottom - top) / ((high - low) or 1)
+    scale = _scale(bottom - top, low, high)
     step = (right - left) / len(ranked)
     base = bottom + low * scale
 
@@ -129,7 +131,7 @@ def bars(figure: Figure, own: str, *, group: str = "kommuner") -> Picture:
     names = 16 + max(text_width(a, 15) for a, _ in ranked) + 16
     values = max(text_width(figure.spell(v), 15) for _, v in ranked) + 20
     low, high = min(0.0, ranked[-1][1]), max(0.0, ranked[0][1])
-    scale = (_WIDTH - 16 - names - values) / ((high - low) or 1)
+    scale = _scale(_WIDTH - 16 - names - values, low, high)
     zero = names - low * scale
     _title(canvas, figure, f"{figure.name}: {group}")
     for i, (area, value) in enumerate(ranked):
@@ -172,7 +174,7 @@ def profile(figures: Sequence[Figure], own: str, *, group: str = "kommuner") -> 
     for i, figure in enumerate(shown):
         ranked = figure.ranked()
         low, high, middle = ranked[-1][1], ranked[0][1], median(v for _, v in ranked)
-        scale = (right - left) / ((high - low) or 1)
+        scale = _scale(right - left, low, high)
         y = top + i * row + 26
         canvas.text(16, y - 16, figure.name, size=15, bold=True)
         canvas.line(left, y, right, y)
@@ -201,6 +203,11 @@ def _ceiling(ranked: list[tuple[str, float]], own: float | None) -> float:
     upper_quarter = ranked[len(ranked) // 4][1]
     ceiling = max(2.5 * upper_quarter, 1.1 * (own or 0.0))
     return ceiling if 0 < ceiling < highest / 1.5 else highest
+
+
+def _scale(room: float, low: float, high: float) -> float:
+    """Return units of the canvas per unit of the figure; 1 where all values are as good as equal."""
+    return room / (high - low) if high - low > _AS_GOOD_AS_EQUAL else 1.0
 
 
 def _cut_words(ranked: list[tuple[str, float]], ceiling: float) -> str:
