@@ -82,7 +82,9 @@ def _demo(container: Any, port: int, limit_s: float) -> tuple[float, str]:
     command = f"cd {_HOME}/faelleslab && echo $$ > /tmp/demo.pid && exec make demo PORT={port} 2>&1"
     began, text, ready = time.monotonic(), "", 0.0
     api = container.client.api
-    started = api.exec_create(container.id, ["setsid", "--wait", "sh", "-c", command], user=_USER, environment=_environment())
+    started = api.exec_create(
+        container.id, ["setsid", "--wait", "sh", "-c", command], user=_USER, environment=_environment()
+    )
     for chunk in api.exec_start(started["Id"], stream=True):
         text += chunk.decode("utf-8", "replace")
         if not ready and any(line.startswith(f"Klar: http://127.0.0.1:{port}") for line in text.splitlines()):
