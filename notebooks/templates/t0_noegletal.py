@@ -30,9 +30,11 @@ noegletal: Literal[
     "Beskæftigelsesgrad",
     "Indkomst, lang uddannelse",
 ] = "Indbyggere pr. km²"  # Nøgletal: det, der sammenlignes
-sammenlign: Literal["hele landet", "regionen", "lignende kommuner"] = (
-    "hele landet"  # Sammenlign med: lignende i folketal og tæthed
-)
+sammenlign: Literal[
+    "hele landet",
+    "regionen",
+    "lignende kommuner",
+] = "hele landet"  # Sammenlign med: lignende i folketal og tæthed
 antal: int = 10  # Antal kommuner i udsnittet: fra 3 til 30
 
 # %%

@@ -133,6 +133,9 @@ def test_every_template_has_its_four_paragraphs_and_no_outputs(built: Path) -> N
         for word in ("**Formål:**", "**Data:**", "**Hjemmel:**", "**Begrænsninger:**"):
             assert word in first["source"], (path.name, word)
         assert not list(outputs(notebook))
+        for field in notebook["metadata"]["faelleslab"]["schema"]:
+            assert field["label"] != field["name"].capitalize(), "the comment was not read as the field's label"
+            assert field["help"], field["name"]
         assert "offer_files" in notebook["cells"][-1]["source"]
 
 
