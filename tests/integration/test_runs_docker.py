@@ -1,5 +1,6 @@
 """Runs in containers: told apart, walled in, found again, and never a false success."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -14,7 +15,7 @@ from unittest import mock
 
 import pytest
 import yaml
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from tests.integration.runs_house import RunsHouse, until
 
 from faelleslab_hub import containers, folders, networks
@@ -61,7 +62,9 @@ class DockerHouse(RunsHouse):
     def close(self) -> None:
         super().close()
         for found in self.left():
-            self.client.remove_container(found["Id"], force=True)
+            with contextlib.suppress(APIError):  # the placer may have been killed in the middle of the same
+                self.client.remove_container(found["Id"], force=True)
+        until(lambda: not self.left())
         assert networks.remove(self.client, self.tenants) == []
 
 

@@ -1,6 +1,7 @@
 """Tasks as containers: the same walls as a user's server, found again by name after any death of the placer."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,8 @@ from faelleslab_hub.settings import Settings
 from faelleslab_hub.tenants import Tenant
 
 _PYTHON = "/opt/faelleslab/env/bin/python"
+# Inspection and run of one upload ask in quick succession; a new image is taken into use this much later.
+_IMAGE_KEPT_S = 5.0
 _CONTROL = "/srv/run/control"
 _KIT = "/opt/faelleslab/env/bin/faelleslab"
 # The engine starts a stopped container again when asked; the link in the run's own folder makes that do nothing.
@@ -37,13 +40,21 @@ class DockerRunner:
     def __init__(self, settings: Settings, client: Any) -> None:
         self._settings = settings
         self._client = client
+        # A third of each call's cost would be looking through the environment for a web proxy.
+        self._client.trust_env = False
+        self._images: dict[str, tuple[float, str]] = {}
+        self._names: dict[str, str] = {}
         # First process of each running container, as last seen.
         self._pids: dict[str, int] = {}
 
     def image(self, tenant: Tenant) -> str:
         """Give the digest of the tenant's image; raises `ConfigurationError` when it is not here."""
-        with _engine():
-            return images.resolve(self._client, tenant)
+        asked_at, found = self._images.get(tenant.image, (0.0, ""))
+        if time.monotonic() - asked_at > _IMAGE_KEPT_S or not found:
+            with _engine():
+                found = images.resolve(self._client, tenant)
+            self._images[tenant.image] = time.monotonic(), found
+        return found
 
     def start(self, task: Task) -> None:
         """Create the container if it is not there, and start it if it never ran."""
@@ -106,6 +117,7 @@ class DockerRunner:
         """Remove the container."""
         with _engine():
             self._remove(self._name(task))
+        self._names.pop(task.name, None)
 
     def sweep(self, keep: set[str]) -> list[str]:
         """Remove containers of runs and inspections that no row asks for any more."""
@@ -136,7 +148,9 @@ class DockerRunner:
         return dict(found["State"])
 
     def _name(self, task: Task) -> str:
-        return self._spec(task).name
+        if task.name not in self._names:
+            self._names[task.name] = self._spec(task).name
+        return self._names[task.name]
 
     def _spec(self, task: Task) -> containers.ContainerSpec:
         build = containers.for_inspection if task.kind == "inspection" else containers.for_run

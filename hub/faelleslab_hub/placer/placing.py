@@ -50,6 +50,8 @@ class Active:
     run: Run
     deadline: float
     same_boot: bool = True
+    # Claimed by this very placer a moment ago, so that nothing of it can be there yet.
+    fresh: bool = False
     since: float = field(default_factory=time.time)
     stopping: Reason | None = None
     asked_at: float | None = None
@@ -127,15 +129,10 @@ class Placer:
 
     def _place(self) -> None:
         kinds = Counter(active.task.kind for active in self.active.values())
-        waiting = queue.look(self._settings, inspections=max(0, _INSPECTIONS_AT_ONCE - kinds["inspection"]))
-        for run_id, reason in waiting.stopping.items():
-            active = next((a for a in self.active.values() if a.task.kind == "run" and a.run.id == run_id), None)
-            if active is not None and active.stopping is None:
-                active.stopping = Reason(reason)
-                self._look_after(active)
-        for inspection, run in waiting.requested:
-            if run.tenant in self._tenants.by_code and inspections.place(self._settings, inspection, token=self._token):
-                self._follow_inspection(inspection, run, inspection.attempt + 1)
+        waiting = queue.look(self._settings)
+        self._heed(waiting.stopping)
+        for run_id in waiting.requested[: max(0, _INSPECTIONS_AT_ONCE - kinds["inspection"])]:
+            self._place_inspection(run_id)
         self._more = False
         if kinds["run"] < self._slots:
             running = Counter(active.run.tenant for active in self.active.values() if active.task.kind == "run")
@@ -145,6 +142,23 @@ class Placer:
                 self._more = True
                 self._served[tenant] = max(self._served.values(), default=0) + 1
                 self._place_run(tenant)
+
+    def _heed(self, stopping: list[str]) -> None:
+        """Take note of running runs that someone wants stopped."""
+        for active in list(self.active.values()):
+            if active.task.kind == "run" and active.run.id in stopping and active.stopping is None:
+                row = store.get(self._settings, active.run.id)
+                if row is not None and row.stopping:
+                    active.stopping = Reason(row.stopping)
+                    self._look_after(active)
+
+    def _place_inspection(self, run_id: str) -> None:
+        found = queue.requested(self._settings, run_id)
+        if found is None or found[1].tenant not in self._tenants.by_code:
+            return
+        inspection, run = found
+        if inspections.place(self._settings, inspection, token=self._token):
+            self._follow_inspection(inspection, run, inspection.attempt + 1, fresh=True)
 
     def _place_run(self, tenant: str) -> None:
         run = queue.oldest(self._settings, tenant)
@@ -164,9 +178,9 @@ class Placer:
             store.finish(self._settings, claimed, verdict, None, token=self._token)
             return
         log.info("run %s of %s begins", run.id, tenant)
-        self._follow_run(claimed, image)
+        self._follow_run(claimed, image, fresh=True)
 
-    def _follow_run(self, run: Run, image: str) -> None:
+    def _follow_run(self, run: Run, image: str, *, fresh: bool = False) -> None:
         tenant = self._tenants.by_code.get(run.tenant)
         if tenant is None or run.started_at is None:
             verdict = Verdict(Reason.INTERNAL_ERROR, MESSAGES[Reason.INTERNAL_ERROR])
@@ -176,9 +190,9 @@ class Placer:
         task = Task("run", tenant, run.id, run.attempt, folder, run.notebook, run.timeout_s, image)
         deadline = run.started_at.timestamp() + run.timeout_s + self._patience.beyond_timeout
         stopping = Reason(run.stopping) if run.stopping else None
-        self._begin(Active(task, run, deadline, same_boot=run.boot == self._boot, stopping=stopping))
+        self._begin(Active(task, run, deadline, same_boot=run.boot == self._boot, stopping=stopping, fresh=fresh))
 
-    def _follow_inspection(self, inspection: Inspection, run: Run, attempt: int) -> None:
+    def _follow_inspection(self, inspection: Inspection, run: Run, attempt: int, *, fresh: bool = False) -> None:
         tenant = self._tenants.by_code.get(run.tenant)
         if tenant is None:
             return
@@ -191,7 +205,7 @@ class Placer:
             presence.wake(self._settings, "inspector")
             return
         task = Task("inspection", tenant, run.id, attempt, folder, run.notebook, INSPECTION_TIMEOUT_S, image)
-        self._begin(Active(task, run, time.time() + INSPECTION_TIMEOUT_S))
+        self._begin(Active(task, run, time.time() + INSPECTION_TIMEOUT_S, fresh=fresh))
 
     def _begin(self, active: Active) -> None:
         self.active[active.task.name] = active
@@ -201,7 +215,8 @@ class Placer:
 
     def _look_after(self, active: Active) -> None:
         try:
-            status = self._runner.look(active.task)
+            status: Status = "absent" if active.fresh else self._runner.look(active.task)
+            active.fresh = False
             if not active.same_boot and not isinstance(status, Ended):
                 self._runner.stop(active.task, force=True)
                 status = Ended(lost=True)

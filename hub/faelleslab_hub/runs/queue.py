@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,42 +12,52 @@ from faelleslab_hub.runs.models import Inspection, Run
 from faelleslab_hub.runs.states import Stage
 from faelleslab_hub.settings import Settings
 
+# One statement, built once: the placer asks this at every turn, and building it cost more than answering it.
+_OPEN: Any = sa.union_all(
+    sa.select(sa.literal("waiting").label("kind"), Run.tenant.label("name"), sa.func.min(Run.created_at).label("since"))
+    .where(Run.stage == Stage.WAITING.value)
+    .group_by(Run.tenant),
+    sa.select(sa.literal("requested"), Inspection.run_id, Inspection.requested_at)
+    .join(Run, Run.id == Inspection.run_id)
+    .where(Inspection.state == "REQUESTED", Run.stage == Stage.INSPECTING.value),
+    sa.select(sa.literal("stopping"), Run.id, Run.started_at).where(
+        Run.stage == Stage.EXECUTING.value, Run.stopping.is_not(None)
+    ),
+).order_by("since")
+
 
 @dataclass(frozen=True)
 class Open:
     """What there is to do: all small, however long the history is.
 
-    ``waiting`` gives each tenant's oldest waiting time; ``stopping`` the running rows that someone wants stopped.
+    ``waiting`` gives each tenant's oldest waiting time, ``requested`` the ids of runs to inspect, oldest first, and
+    ``stopping`` those of running rows that someone wants stopped.
     """
 
     waiting: dict[str, datetime] = field(default_factory=dict)
-    requested: list[tuple[Inspection, Run]] = field(default_factory=list)
-    stopping: dict[str, str] = field(default_factory=dict)
+    requested: list[str] = field(default_factory=list)
+    stopping: list[str] = field(default_factory=list)
 
 
-def look(settings: Settings, *, inspections: int) -> Open:
-    """Read what is open, with at most so many requested inspections."""
+def look(settings: Settings) -> Open:
+    """Read what is open."""
+    found = Open()
     with database.session(settings, read_only=True) as session:
-        waiting = session.execute(
-            sa.select(Run.tenant, sa.func.min(Run.created_at))
-            .where(Run.stage == Stage.WAITING.value)
-            .group_by(Run.tenant)
-        )
-        requested = session.execute(
-            sa.select(Inspection, Run)
-            .join(Run, Run.id == Inspection.run_id)
-            .where(Inspection.state == "REQUESTED", Run.stage == Stage.INSPECTING.value)
-            .order_by(Inspection.requested_at)
-            .limit(inspections)
-        )
-        stopping = session.execute(
-            sa.select(Run.id, Run.stopping).where(Run.stage == Stage.EXECUTING.value, Run.stopping.is_not(None))
-        )
-        return Open(
-            waiting={str(tenant): oldest for tenant, oldest in waiting},
-            requested=[(inspection, run) for inspection, run in requested],
-            stopping={run_id: str(reason) for run_id, reason in stopping},
-        )
+        for kind, name, since in session.connection().execute(_OPEN):
+            if kind == "waiting":
+                found.waiting[name] = since
+            elif kind == "requested":
+                found.requested.append(name)
+            else:
+                found.stopping.append(name)
+    return found
+
+
+def requested(settings: Settings, run_id: str) -> tuple[Inspection, Run] | None:
+    """Give an inspection that waits for its place, with its run."""
+    with database.session(settings, read_only=True) as session:
+        inspection, run = session.get(Inspection, run_id), session.get(Run, run_id)
+        return (inspection, run) if inspection and run and inspection.state == "REQUESTED" else None
 
 
 def oldest(settings: Settings, tenant: str) -> Run | None:

@@ -50,7 +50,8 @@ def _submit(settings: Settings, *, tenant: str = "0751", name: str = "t.py") -> 
 
 
 def _answer(settings: Settings, run: Run) -> None:
-    found = [i for i, _ in queue.look(settings, inspections=99).requested if i.run_id == run.id]
+    found = queue.requested(settings, run.id)
+    assert found is not None
     assert inspections.place(settings, found[0], token="p")
     assert inspections.answered(settings, run.id, inspections.Answer("ENDED", "{}"), token="p")
 
@@ -151,7 +152,8 @@ def test_a_waiting_run_is_withdrawn_at_once_and_a_running_one_through_the_placer
     assert _now(settings, waiting).reason == "CANCELLED"
     assert not store.claim(settings, waiting, token="a", boot="b", image="i")
     assert store.withdraw(settings, running.id, by=None)
-    assert queue.look(settings, inspections=0).stopping == {running.id: "CANCELLED"}
+    assert queue.look(settings).stopping == [running.id]
+    assert _now(settings, running).stopping == "CANCELLED"
     assert not store.mark_stopping(settings, running.id, Reason.TIMED_OUT), "the first reason stays"
     assert not store.withdraw(settings, "nothing", by=None)
 
@@ -159,18 +161,28 @@ def test_a_waiting_run_is_withdrawn_at_once_and_a_running_one_through_the_placer
 def test_a_withdrawn_upload_is_not_inspected(settings: Settings) -> None:
     run = _submit(settings)
     store.withdraw(settings, run.id, by=None)
-    assert queue.look(settings, inspections=9).requested == []
+    assert queue.look(settings).requested == []
 
 
 def test_a_vanished_inspection_is_asked_for_again(settings: Settings) -> None:
     run = _submit(settings)
-    found, _ = queue.look(settings, inspections=1).requested[0]
+    assert queue.look(settings).requested == [run.id]
+    found, _ = queue.requested(settings, run.id) or (None, None)
+    assert found is not None
     assert inspections.place(settings, found, token="a")
     assert not inspections.place(settings, found, token="b")
     assert not inspections.request_again(settings, run.id, token="b")
     assert inspections.request_again(settings, run.id, token="a")
-    again, _ = queue.look(settings, inspections=1).requested[0]
+    again, _ = queue.requested(settings, run.id) or (None, None)
+    assert again is not None
     assert again.attempt == 1
+
+
+def test_what_waits_is_found_by_tenant(settings: Settings) -> None:
+    first, _, other = _waiting(settings), _waiting(settings), _waiting(settings, tenant="0461")
+    assert queue.look(settings).waiting == {"0751": first.created_at, "0461": other.created_at}
+    assert (queue.oldest(settings, "0751") or other).id == first.id
+    assert queue.oldest(settings, "kursus") is None
 
 
 @pytest.mark.parametrize("name", ["../t.py", "a\nb.py", ""])
