@@ -159,6 +159,7 @@ def child_environment() -> dict:
     env.update(
         PIP_USER="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", PYTHONNOUSERSITE="1", LC_ALL="C.UTF-8"
     )
+    env["PYTHONUNBUFFERED"] = "1"  # or the bar would stand still and then jump
     # /tmp is memory on many machines, and all packages are unpacked at once.
     env.setdefault("TMPDIR", str(BUILD / "tmp"))
     return env
