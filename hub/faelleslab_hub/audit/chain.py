@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from faelleslab_hub import database
 from faelleslab_hub.audit import canonical
 from faelleslab_hub.audit.models import Alias, Chain, Event, Personal
+from faelleslab_hub.database import Base
 from faelleslab_hub.settings import Settings
 
 _CHAIN = re.compile(r"[0-9]{4}|kursus|drift")
@@ -24,6 +25,17 @@ _TYPE = re.compile(r"[a-z]+(\.[a-z]+)*")
 # Without vowels and look-alikes: an opaque id never spells a word and can be read out on the telephone.
 _ALPHABET = "23456789bcdfghjkmnpqrstvwxz"
 _ALIAS_LENGTH = 6
+
+
+def _table(model: type[Chain] | type[Event] | type[Personal]) -> sa.Table:
+    return Base.metadata.tables[model.__tablename__]
+
+
+_EVENT_COLUMNS = tuple(_table(Event).columns.keys())
+_INSERT_EVENT = sa.insert(_table(Event))
+_INSERT_PERSONAL = sa.insert(_table(Personal))
+_HEAD = sa.select(Chain.seq, Chain.hash).where(Chain.chain == sa.bindparam("of_chain")).with_for_update()
+_MOVE_HEAD = sa.update(_table(Chain)).where(Chain.chain == sa.bindparam("to_chain"))
 
 
 def append(
@@ -66,7 +78,7 @@ def append(
     if not _CHAIN.fullmatch(chain) or not _TYPE.fullmatch(type) or len(type) > 40:
         message = f"no such chain or type of event: {chain!r}, {type!r}"
         raise ValueError(message)
-    head = _lock_head(session, chain)
+    seq, prev_hash = _lock_head(session, chain)
     facts = canonical.cleaned(personal)
     if actor is not None:
         facts["account"] = canonical.readable(actor)
@@ -74,23 +86,21 @@ def append(
     content = canonical.encode(facts)
     event = Event(
         chain=chain,
-        seq=head.seq + 1,
+        seq=seq + 1,
         time=canonical.timestamp(datetime.now(UTC)),
         type=type,
         actor=None if actor is None else alias(session, actor, tenant=chain),
         subject=None if subject is None else canonical.readable(subject)[:200],
         details=canonical.encode(canonical.cleaned(details)),
         personal_hash=canonical.personal_hash(salt, content) if facts else None,
-        prev_hash=head.hash,
+        prev_hash=prev_hash,
     )
     event.hash = hash_of(event)
-    session.add(event)
-    # The event first: the personal part refers to it.
-    session.flush()
+    # Plain statements: the session's own book-keeping of objects would cost more than all the rest.
+    session.execute(_INSERT_EVENT, {column: getattr(event, column) for column in _EVENT_COLUMNS})
     if facts:
-        session.add(Personal(chain=chain, seq=event.seq, salt=salt, content=content))
-    head.seq, head.hash = event.seq, event.hash
-    session.flush()
+        session.execute(_INSERT_PERSONAL, {"chain": chain, "seq": event.seq, "salt": salt, "content": content})
+    session.execute(_MOVE_HEAD, {"to_chain": chain, "seq": event.seq, "hash": event.hash})
     return event
 
 
@@ -133,15 +143,13 @@ def hash_of(event: Event) -> str:
     )
 
 
-def _lock_head(session: Session, chain: str) -> Chain:
-    # populate_existing: a head this transaction saw before another one moved it must not be trusted.
-    find = sa.select(Chain).where(Chain.chain == chain).with_for_update().execution_options(populate_existing=True)
-    head = session.scalar(find)
+def _lock_head(session: Session, chain: str) -> tuple[int, str]:
+    head = session.execute(_HEAD, {"of_chain": chain}).one_or_none()
     if head is None:
         first = {"chain": chain, "seq": 0, "hash": canonical.GENESIS, "checkpoint_number": 0}
         _insert_or_leave(session, Chain, first)
-        head = session.scalars(find).one()
-    return head
+        head = session.execute(_HEAD, {"of_chain": chain}).one()
+    return head.seq, head.hash
 
 
 def _insert_or_leave(session: Session, model: type[Chain] | type[Alias], values: dict[str, Any]) -> None:

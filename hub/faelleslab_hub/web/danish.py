@@ -1,7 +1,11 @@
 """The words and forms of the pages: states, reasons, kinds of events, times, durations and sizes."""
 
+import re
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from faelleslab_hub.accounts import ROLES
 
 _HERE = ZoneInfo("Europe/Copenhagen")
 
@@ -39,6 +43,50 @@ EVENTS = {
     "personal.erased": "Personlige dele slettet efter regel",
     "checkpoint.refused": "Kontrolpunkt ikke underskrevet",
 }
+
+DETAILS = {
+    "accepted": "godtaget",
+    "attempt": "forsøg",
+    "chain": "kæde",
+    "exit_code": "afslutningskode",
+    "first": "fra nr.",
+    "last": "til nr.",
+    "notebook_sha256": "notesbogens fingeraftryk",
+    "outputs": "filer",
+    "outputs_hash": "filernes fingeraftryk",
+    "parameters_hash": "parametrenes fingeraftryk",
+    "pause_s": "pause (s)",
+    "reason": "årsag",
+    "role": "rolle",
+    "rule": "regel",
+    "seqs": "hændelser",
+    "state": "tilstand",
+    "timeout_s": "tidsgrænse (s)",
+    "unheard": "tidligere forsøg uden svar",
+}
+_HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
+
+
+def details(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Write an event's facts for a table: Danish names, short hashes, nothing that is empty."""
+    return [(DETAILS.get(name, name), _fact(name, value)) for name, value in facts.items() if value is not None]
+
+
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "ja" if value else "nej"
+    if name == "seqs" and isinstance(value, list):
+        return ", ".join("-".join(dict.fromkeys(str(end) for end in pair)) for pair in value if isinstance(pair, list))
+    text = str(value)
+    if _HASH.fullmatch(text):
+        # The whole of it is in the export; here it is only compared by eye.
+        return text.removeprefix("sha256:")[:12] + "…"
+    words: dict[str, Any] = {
+        "role": ROLES,
+        "reason": REASONS,
+        "state": {code: word for code, (word, _) in STATES.items()},
+    }
+    return str(words.get(name, {}).get(text, text))
 
 
 def moment(value: datetime | str | None) -> str:

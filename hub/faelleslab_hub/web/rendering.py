@@ -37,6 +37,7 @@ class Pages:
             danish.duration,
             danish.size,
             danish.event_name,
+            danish.details,
             danish.reason,
             danish.cell_state,
         ):
