@@ -79,7 +79,7 @@ class DockerRunner:
             self._pids[task.name] = int(state["Pid"])
             return "running"
         code = int(state["ExitCode"])
-        return Ended(exit_code=code, out_of_memory=bool(state["OOMKilled"]), lost=code == FENCED)
+        return Ended(exit_code=code, out_of_memory=bool(state["OOMKilled"]), lost=code == FENCED, alone=True)
 
     def watch(self, task: Task) -> int | None:
         """Give a descriptor of the container's first process: its end needs no polling."""

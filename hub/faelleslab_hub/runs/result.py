@@ -75,6 +75,7 @@ class RunResult(_Strict):
     ended_at: _Short | None = None
     cpu_seconds: Annotated[float, Field(ge=0)] | None = None
     peak_memory_bytes: Annotated[int, Field(ge=0)] | None = None
+    memory_kills: Annotated[int, Field(ge=0)] = 0
     hashes: dict[str, Any] = {}
     outputs: Annotated[list[Output], Field(max_length=12_000)] = []
     versions: dict[_Short, _Short | None] = {}

@@ -27,6 +27,7 @@ class Ended:
     exit_code: int | None = None
     out_of_memory: bool = False
     lost: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def judge(ended: Ended, result: RunResult | None, stopping: Reason | None = None
 def _reason(ended: Ended, result: RunResult | None, stopping: Reason | None) -> Reason | None:
     claimed = None if result is None or result.reason is None else Reason(result.reason)
     success = result is not None and result.state == "SUCCEEDED" and result.reason is None and result.exit_code == 0
-    if ended.out_of_memory:
+    if ended.out_of_memory or (ended.alone and result is not None and result.memory_kills):
         return Reason.OUT_OF_MEMORY
     # A run that finished just before we stopped it has finished.
     if success and ended.exit_code == 0 and not ended.lost:

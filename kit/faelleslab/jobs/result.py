@@ -15,6 +15,8 @@
     ended_at            ISO 8601, UTC
     cpu_seconds         float, the notebook's process, what it waited for, and the supervisor
     peak_memory_bytes   integer, the notebook's process
+    memory_kills        integer, processes of the memory group that the kernel killed during the run (in a container:
+                        the run's own; elsewhere perhaps somebody else's)
     outputs_truncated   true when a cell showed more than is kept
     hashes              {"notebook": sha256 of the file, "parameters": sha256 of their canonical JSON,
                          "image": what FAELLESLAB_IMAGE said or null, "data": {name: sha256}}
@@ -92,6 +94,7 @@ class Result:
     cells: list[CellResult] = field(default_factory=list)
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    memory_kills: int = 0
     outputs_truncated: bool = False
     hashes: dict[str, Any] = field(default_factory=dict)
     outputs: list[dict[str, Any]] = field(default_factory=list)

@@ -92,10 +92,12 @@ def run_notebook(
     try:
         kills = memory_events.group_kills(), memory_events.machine_kills()
         ending = _supervised(run, source, folder, timeout_s, memory_bytes)
-        group, machine = memory_events.group_kills() > kills[0], memory_events.machine_kills() > kills[1]
+        group_kills = memory_events.group_kills() - kills[0]
+        group, machine = group_kills > 0, memory_events.machine_kills() > kills[1]
         failed = bool(run.failed.get("memory")) if run.failed else None
         reason = reason_of(ending, error_memory=failed, all_done=run.all_done(), group_kill=group, machine_kill=machine)
         final = _result(run, ending, reason, detail_of(reason, ending, timeout_s))
+        final.memory_kills = max(0, group_kills)
         _write(run, ending, folder, final, cpu_before)
     except Exception as error:  # a full disk, or a fault of ours: never a success, never a stack trace for the user
         full = getattr(error, "errno", None) in _DISK_FULL

@@ -29,8 +29,13 @@ _ENDED = st.builds(
     exit_code=st.none() | st.sampled_from([0, 1, 2, 10, 11, 12, 13, 14, 70, 97, 134, 137, 139, 143, 255, -9]),
     out_of_memory=st.booleans(),
     lost=st.booleans(),
+    alone=st.booleans(),
 )
-_RESULTS = st.none() | st.sampled_from([None, *_KIT_REASONS]).map(_result)
+_RESULTS = st.none() | st.builds(
+    lambda reason, kills: _result(reason, memory_kills=kills),
+    st.sampled_from([None, *_KIT_REASONS]),
+    st.integers(0, 2),
+)
 _STOPPING = st.sampled_from([None, Reason.TIMED_OUT, Reason.CANCELLED])
 
 
@@ -43,6 +48,7 @@ def test_success_needs_every_sign(ended: Ended, result: RunResult | None, stoppi
         and not ended.lost
         and result is not None
         and result.state == "SUCCEEDED"
+        and not (ended.alone and result.memory_kills)
     )
     assert (verdict.reason is None) == all_agree
     assert (verdict.exit_code == 0) == all_agree
@@ -65,6 +71,8 @@ def test_what_the_kit_says_counts_when_the_exit_code_agrees(reason: Reason) -> N
         (Ended(137, out_of_memory=True), None, None, Reason.OUT_OF_MEMORY),
         (Ended(11, out_of_memory=True), _result(Reason.KERNEL_DIED), None, Reason.OUT_OF_MEMORY),
         (Ended(0, out_of_memory=True), _result(None), None, Reason.OUT_OF_MEMORY),
+        (Ended(0, alone=True), _result(None, memory_kills=1), None, Reason.OUT_OF_MEMORY),
+        (Ended(0), _result(None, memory_kills=1), None, None),
         (Ended(137), None, Reason.TIMED_OUT, Reason.TIMED_OUT),
         (Ended(14), _result(Reason.CANCELLED), Reason.TIMED_OUT, Reason.TIMED_OUT),
         (Ended(0), _result(None), Reason.CANCELLED, None),
