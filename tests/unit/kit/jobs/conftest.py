@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faelleslab.jobs.result import Result, from_json
 from faelleslab.jobs.runner import run_notebook
-from hypothesis import settings
 
 # What an example costs says nothing on a shared machine, and the first one pays for imports.
 settings.register_profile("without a deadline", deadline=None)

@@ -144,7 +144,7 @@ def test_a_thread_that_is_still_at_work_is_waited_for(run) -> None:
         "import subprocess; _ = subprocess.run('yes | head -c 100000000', shell=True)",
         "from IPython.display import display, HTML\nfor _ in range(20): display(HTML('x' * 5_000_000))",
         "from IPython.display import display, HTML\ndisplay(HTML('x' * 50_000_000))",
-        "from IPython.display import display\nfor n in range(30_000): display(n)",
+        "from IPython.display import display\nfor n in range(11_000): display(n)",
     ],
 )
 def test_exploding_output_is_capped_with_a_marker(run, cell: str) -> None:
