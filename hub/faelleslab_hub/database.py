@@ -201,9 +201,12 @@ def _engine(url: str, home: Path) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         return sa.create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
     if parsed.database:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Made by us first, so that nobody else on the machine can read it even for a moment.
-        os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made by us first, so that nobody else on the machine can read it even for a moment.
+            os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise _unusable(f"{parsed.database}: {error.strerror}") from None
     made = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_S})
     event.listen(made, "connect", _prepare_sqlite)
     event.listen(made, "begin", _begin_sqlite)
@@ -245,6 +248,10 @@ def _plain(error: DBAPIError) -> ConfigurationError | None:
     if isinstance(error, ProgrammingError):
         return None
     reason = "disken er fuld" if "full" in text else "den er låst" if "locked" in text else "ingen forbindelse"
+    return _unusable(reason)
+
+
+def _unusable(reason: str) -> ConfigurationError:
     return ConfigurationError(
         "FL-K201",
         f"Databasen kan ikke bruges lige nu ({reason}).",

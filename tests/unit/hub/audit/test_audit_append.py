@@ -163,3 +163,11 @@ def test_strange_database_addresses_are_refused_without_repeating_them(tmp_path,
     with pytest.raises(ConfigurationError, match="FL-K204") as caught:
         database.engine(make_settings(tmp_path, database_url=url))
     assert "hemmelig" not in str(caught.value)
+
+
+def test_a_place_that_cannot_hold_a_database_is_told(tmp_path) -> None:
+    (tmp_path / "home").write_text("a file, not a folder")
+    with pytest.raises(ConfigurationError, match="FL-K201"):
+        database.upgrade(make_settings(tmp_path / "home"))
+    with pytest.raises(ConfigurationError, match="FL-K201"):
+        audit.record(make_settings(tmp_path / "home"), chain="0751", type="a.b")
