@@ -41,7 +41,8 @@ a:focus,summary:focus,[tabindex]:focus{outline:3px solid #0059b3;outline-offset:
 .tilstand{border-left:.4rem solid #1b6b2f;background:#eef6f0;padding:.75rem 1rem}
 .tilstand.ikke{border-color:#a3000c;background:#fdf0f0}
 table{border-collapse:collapse;margin:.5rem 0}caption{text-align:left;font-weight:600;padding:.25rem 0}
-th,td{border:1px solid #949494;padding:.3rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+th,td{border:1px solid #949494;padding:.3rem .6rem;text-align:left;vertical-align:top}
+.tal{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 thead th{background:#f0f0f0}.bred{overflow-x:auto}
 pre{background:#f5f5f5;border:1px solid #949494;padding:.6rem;overflow:auto;white-space:pre-wrap;max-height:40rem}
 pre.meddelelse{background:#fff8e6}.fejl{border-left:.4rem solid #a3000c;padding:.1rem 1rem}

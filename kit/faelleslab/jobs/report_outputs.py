@@ -66,6 +66,10 @@ _cleaner = nh3.Cleaner(
 )
 
 
+# A figure is read by its last digits: it is set to the right and never broken over two lines.
+_NUMBER_CELL = re.compile(r"<td>(\s*[-−]?\d[\d.]*(?:,\d+)?\s*%?\s*)</td>")
+
+
 def sanitised(html: str, place: str, *, lower: int = 2) -> str:
     """Return HTML that holds nothing active, with table headers and pictures made accessible.
 
@@ -82,6 +86,7 @@ def sanitised(html: str, place: str, *, lower: int = 2) -> str:
     clean = re.sub(r"<(/?)h([1-6])>", lambda m: f"<{m[1]}h{min(6, int(m[2]) + lower)}>", clean)
     clean = re.sub(r"<thead>.*?</thead>", _column_headers, clean, flags=re.S)
     clean = re.sub(r"<th(?=[ >])(?![^>]*scope=)", '<th scope="row"', clean)
+    clean = _NUMBER_CELL.sub(r'<td class="tal">\1</td>', clean)
     label = escape(f"Tabel i {place}")
     clean = clean.replace("<table>", f'<div class="bred" role="region" tabindex="0" aria-label="{label}"><table>')
     clean = clean.replace("</table>", "</table></div>")
