@@ -43,7 +43,7 @@ a:focus,summary:focus,[tabindex]:focus{outline:3px solid #0059b3;outline-offset:
 table{border-collapse:collapse;margin:.5rem 0}caption{text-align:left;font-weight:600;padding:.25rem 0}
 th,td{border:1px solid #949494;padding:.3rem .6rem;text-align:left;vertical-align:top}
 .tal{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-thead th{background:#f0f0f0}.bred{overflow-x:auto}
+thead th{background:#f0f0f0}.bred{overflow-x:auto;font-size:.9rem}
 pre{background:#f5f5f5;border:1px solid #949494;padding:.6rem;overflow:auto;white-space:pre-wrap;max-height:40rem}
 pre.meddelelse{background:#fff8e6}.fejl{border-left:.4rem solid #a3000c;padding:.1rem 1rem}
 img{max-width:100%;height:auto}figure{margin:1rem 0}summary{cursor:pointer;color:#004e96;padding:.25rem 0}

@@ -67,7 +67,7 @@ _cleaner = nh3.Cleaner(
 
 
 # A figure is read by its last digits: it is set to the right and never broken over two lines.
-_NUMBER_CELL = re.compile(r"<td>(\s*[-−]?\d[\d.]*(?:,\d+)?\s*%?\s*)</td>")
+_NUMBER_CELL = re.compile(r"<td>((?:<strong>)?\s*[-−]?\d[\d.]*(?:,\d+)?\s*%?\s*(?:</strong>)?)</td>")
 
 
 def sanitised(html: str, place: str, *, lower: int = 2) -> str:
