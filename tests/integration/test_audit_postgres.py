@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.machine import packages
 from tests.unit.hub.audit.audit_house import House, build
 from tests.unit.hub.audit.test_audit_append import append_from_two_processes
 
@@ -26,20 +27,12 @@ from faelleslab_hub.audit.verify import quiet
 pytestmark = pytest.mark.postgres
 
 
-def _binary(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A PostgreSQL of our own: as an ordinary user, on a socket in a folder of its own, stopped by its id."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    if not initdb or not postgres:
-        reason = "PostgreSQL's server is not installed (Debian: postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    postgres = packages.postgres()
+    assert postgres is not None
+    initdb = str(Path(postgres).with_name("initdb"))
     folder = Path(tempfile.mkdtemp(prefix="fl-pg-"))
     as_user: dict[str, object] = {}
     if os.getuid() == 0:

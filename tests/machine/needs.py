@@ -1,4 +1,4 @@
-"""Pytest plugin: tests that need Docker or Chromium run, or are listed in plain words; with CI=true they fail."""
+"""Pytest plugin: tests that need Docker, Chromium or PostgreSQL run, or are listed in plain words; with CI=true they fail."""
 
 import os
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 from tests.machine import packages
 from tests.machine.engine import Engine
 
-MARKERS = {"docker": "Docker", "browser": "Chromium"}
+MARKERS = {"docker": "Docker", "browser": "Chromium", "postgres": "PostgreSQL"}
 
 
 class Needs:
@@ -32,6 +32,8 @@ class Needs:
             self._reasons["docker"] = refused or reason
         if "browser" in wanted and packages.chromium() is None:
             self._reasons["browser"] = refused or "Chromium er ikke installeret"
+        if "postgres" in wanted and packages.postgres() is None:
+            self._reasons["postgres"] = refused or "PostgreSQL er ikke installeret"
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip with the reason; fail where a missing part must not pass unnoticed."""

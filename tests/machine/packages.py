@@ -1,4 +1,4 @@
-"""Debian and Ubuntu packages of the real parts: Docker engine, Chromium and what the two need."""
+"""Debian and Ubuntu packages of the real parts: Docker engine, Chromium, PostgreSQL and what they need."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ PARTS = {
     "docker": ("dockerd", ("docker.io", "iptables")),
     "debootstrap": ("debootstrap", ("debootstrap",)),
     "chromium": ("chromium", ("chromium", "fonts-dejavu-core")),
+    "postgres": ("postgres", ("postgresql",)),
 }
 
 
@@ -31,9 +32,16 @@ def chromium() -> str | None:
     return None
 
 
+def postgres() -> str | None:
+    """Find PostgreSQL's server where Debian puts it: beside the versions, not on the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return str(found[-1]) if found else None
+
+
 def missing() -> list[str]:
     """List the parts that are not installed."""
-    return [part for part, (name, _) in PARTS.items() if not (chromium() if part == "chromium" else program(name))]
+    own_ways = {"chromium": chromium, "postgres": postgres}
+    return [part for part, (name, _) in PARTS.items() if not own_ways.get(part, lambda name=name: program(name))()]
 
 
 def rights() -> list[str] | None:
