@@ -1,4 +1,4 @@
-"""Pytest plugin: tests that need Docker, Chromium or PostgreSQL run, or are listed in plain words; with CI=true they fail."""
+"""Pytest plugin: tests that need Docker, Chromium or PostgreSQL run, or are named in a list; with CI=true they fail."""
 
 import os
 from collections import Counter
