@@ -139,7 +139,7 @@ class Placer:
             known = {code: since for code, since in waiting.waiting.items() if code in self._tenants.by_code}
             tenant = queue.next_tenant(known, running, self._served)
             if tenant is not None:
-                self._more = True
+                self._more = waiting.n_waiting > 1
                 self._served[tenant] = max(self._served.values(), default=0) + 1
                 self._place_run(tenant)
 
@@ -168,9 +168,7 @@ class Placer:
             image, fault = self._runner.image(self._tenants.get(tenant)), None
         except FaelleslabError as error:
             image, fault = "", error
-        if not store.claim(self._settings, run, token=self._token, boot=self._boot, image=image):
-            return
-        claimed = store.get(self._settings, run.id)
+        claimed = store.claim(self._settings, run, token=self._token, boot=self._boot, image=image)
         if claimed is None:
             return
         if fault is not None:

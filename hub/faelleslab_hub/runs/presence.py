@@ -48,8 +48,8 @@ def hold(settings: Settings, name: str, keep_waiting: Callable[[], bool]) -> Ite
         Waits a moment and says whether to go on waiting for another process to let go.
     """
     path = _path(settings, name, "lock")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _ensure_folder(settings)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, settings.shared_file_mode)
     try:
         held = _lock(descriptor)
         while not held and keep_waiting():
@@ -86,10 +86,10 @@ class Doorbell:
 
     def __init__(self, settings: Settings, name: str) -> None:
         path = _path(settings, name, "wake")
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _ensure_folder(settings)
         if not path.is_fifo():
             path.unlink(missing_ok=True)
-            os.mkfifo(path, 0o600)
+            os.mkfifo(path, settings.shared_file_mode)
         # Opened for both ways, so that the pipe never reports an end when its last writer leaves.
         self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 

@@ -14,13 +14,18 @@ from faelleslab_hub.settings import Settings
 
 # One statement, built once: the placer asks this at every turn, and building it cost more than answering it.
 _OPEN: Any = sa.union_all(
-    sa.select(sa.literal("waiting").label("kind"), Run.tenant.label("name"), sa.func.min(Run.created_at).label("since"))
+    sa.select(
+        sa.literal("waiting").label("kind"),
+        Run.tenant.label("name"),
+        sa.func.min(Run.created_at).label("since"),
+        sa.func.count().label("n"),
+    )
     .where(Run.stage == Stage.WAITING.value)
     .group_by(Run.tenant),
-    sa.select(sa.literal("requested"), Inspection.run_id, Inspection.requested_at)
+    sa.select(sa.literal("requested"), Inspection.run_id, Inspection.requested_at, sa.literal(1))
     .join(Run, Run.id == Inspection.run_id)
     .where(Inspection.state == "REQUESTED", Run.stage == Stage.INSPECTING.value),
-    sa.select(sa.literal("stopping"), Run.id, Run.started_at).where(
+    sa.select(sa.literal("stopping"), Run.id, Run.started_at, sa.literal(1)).where(
         Run.stage == Stage.EXECUTING.value, Run.stopping.is_not(None)
     ),
 ).order_by("since")
@@ -30,27 +35,29 @@ _OPEN: Any = sa.union_all(
 class Open:
     """What there is to do: all small, however long the history is.
 
-    ``waiting`` gives each tenant's oldest waiting time, ``requested`` the ids of runs to inspect, oldest first, and
-    ``stopping`` those of running rows that someone wants stopped.
+    ``waiting`` gives each tenant's oldest waiting time (``n_waiting`` rows in all), ``requested`` the ids of runs to
+    inspect, oldest first, and ``stopping`` those of running rows that someone wants stopped.
     """
 
     waiting: dict[str, datetime] = field(default_factory=dict)
     requested: list[str] = field(default_factory=list)
     stopping: list[str] = field(default_factory=list)
+    n_waiting: int = 0
 
 
 def look(settings: Settings) -> Open:
     """Read what is open."""
-    found = Open()
+    waiting, requested, stopping, n_waiting = {}, [], [], 0
     with database.session(settings, read_only=True) as session:
-        for kind, name, since in session.connection().execute(_OPEN):
+        for kind, name, since, n in session.connection().execute(_OPEN):
             if kind == "waiting":
-                found.waiting[name] = since
+                waiting[name] = since
+                n_waiting += n
             elif kind == "requested":
-                found.requested.append(name)
+                requested.append(name)
             else:
-                found.stopping.append(name)
-    return found
+                stopping.append(name)
+    return Open(waiting, requested, stopping, n_waiting)
 
 
 def requested(settings: Settings, run_id: str) -> tuple[Inspection, Run] | None:

@@ -93,8 +93,8 @@ def get(settings: Settings, run_id: str) -> Run | None:
         return session.get(Run, run_id)
 
 
-def claim(settings: Settings, run: Run, *, token: str, boot: str, image: str) -> bool:
-    """Take a waiting run for its one attempt; False when someone else was first."""
+def claim(settings: Settings, run: Run, *, token: str, boot: str, image: str) -> Run | None:
+    """Take a waiting run for its one attempt and give it as it is then; None when someone else was first."""
     with database.session(settings) as session:
         if not _advance(
             session,
@@ -109,7 +109,7 @@ def claim(settings: Settings, run: Run, *, token: str, boot: str, image: str) ->
                 "started_at": datetime.now(UTC),
             },
         ):
-            return False
+            return None
         audit.append(
             session,
             chain=run.tenant,
@@ -118,7 +118,7 @@ def claim(settings: Settings, run: Run, *, token: str, boot: str, image: str) ->
             subject=run.id,
             details={"image": image, "attempt": run.attempt + 1},
         )
-        return True
+        return session.get(Run, run.id)
 
 
 def adopt(settings: Settings, run: Run, *, token: str) -> bool:
