@@ -151,9 +151,11 @@ def _log_fault(words: list[str]) -> str:
     text = f"{datetime.now(UTC).isoformat()} faelleslab-hub {' '.join(words)}\n{traceback.format_exc()}\n"
     where = ""
     try:
-        log = Settings.from_environment().logs / "error.log"
+        settings = Settings.from_environment()
+        log = settings.logs / "error.log"
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(log, flags, settings.shared_file_mode)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
             file.write(text)
         where = f" Detaljerne ligger i {log}."

@@ -73,7 +73,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def engine(settings: Settings) -> Engine:
     """Give the installation's engine; the same one at every call in a process."""
-    return _engine(settings.database_url, settings.home)
+    return _engine(settings.database_url, settings.home, settings.shared_file_mode)
 
 
 @contextmanager
@@ -175,7 +175,9 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
                 connection.commit()
         return
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(settings.home / "database.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(
+        settings.home / "database.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, settings.shared_file_mode
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -184,7 +186,7 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 @cache
-def _engine(url: str, home: Path) -> Engine:
+def _engine(url: str, home: Path, file_mode: int) -> Engine:
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
@@ -204,7 +206,7 @@ def _engine(url: str, home: Path) -> Engine:
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Made by us first, so that nobody else on the machine can read it even for a moment.
-            os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode))
         except OSError as error:
             raise _unusable(f"{parsed.database}: {error.strerror}") from None
     made = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_S})

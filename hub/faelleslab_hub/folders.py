@@ -19,35 +19,37 @@ def container_owner() -> tuple[int, int]:
 
 def ensure_home(settings: Settings, tenant: str, account: str) -> Path:
     """Make an account's home, closed to everybody but its container; keeps what is there."""
-    return _owned(settings.account_home(tenant, account), settings.home / "homes")
+    return _owned(settings.account_home(tenant, account), settings.home / "homes", 0o700)
 
 
 def ensure_run(settings: Settings, tenant: str, run_id: str) -> tuple[Path, Path]:
     """Make a run's ``input`` and ``output`` folders, both readable by its container; gives the two."""
     folder = settings.run_folder(tenant, run_id)
-    root = settings.home / "runs"
-    return _owned(folder / "input", root), _owned(folder / "output", root)
+    root, mode = settings.home / "runs", settings.shared_folder_mode
+    return _owned(folder / "input", root, mode), _owned(folder / "output", root, mode)
 
 
 def ensure_control(settings: Settings, tenant: str, run_id: str) -> Path:
     """Make the folder where a run's container notes that it began and how far it is."""
-    return _owned(settings.run_folder(tenant, run_id) / "control", settings.home / "runs")
+    folder = settings.run_folder(tenant, run_id) / "control"
+    return _owned(folder, settings.home / "runs", settings.shared_folder_mode)
 
 
-def _owned(folder: Path, root: Path) -> Path:
+def _owned(folder: Path, root: Path, mode: int) -> Path:
     """Make ``folder`` below ``root``; only the folder itself is given away, the way to it stays the hub's."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # A bind mount is reached without its parents, so they are closed to the container's user as well.
         for parent in (folder.parent, *folder.parent.parents):
-            parent.chmod(0o700)
+            if parent.stat().st_uid == os.getuid():
+                parent.chmod(mode)
             if parent == root:
                 break
         folder.mkdir(exist_ok=True)
         # By descriptor and without following links: a link planted here must not give another folder away.
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            os.fchmod(descriptor, 0o700)
+            os.fchmod(descriptor, mode)
             if os.getuid() == 0:
                 os.fchown(descriptor, *container_owner())
         finally:

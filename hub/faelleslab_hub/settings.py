@@ -33,6 +33,7 @@ class Settings:
     tls_certificate: Path | None
     tls_key: Path | None
     public_url: str
+    shared_by_group: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -76,6 +77,7 @@ class Settings:
             tls_certificate=Path(certificate) if certificate else None,
             tls_key=Path(key) if key else None,
             public_url=env.get("FAELLESLAB_PUBLIC_URL") or f"{scheme}://{bind}:{port}",
+            shared_by_group=env.get("FAELLESLAB_SHARED_BY") == "group",
         )
 
     def environment(self) -> dict[str, str]:
@@ -92,6 +94,8 @@ class Settings:
         if self.tls_certificate and self.tls_key:
             variables["FAELLESLAB_TLS_CERT"] = str(self.tls_certificate)
             variables["FAELLESLAB_TLS_KEY"] = str(self.tls_key)
+        if self.shared_by_group:
+            variables["FAELLESLAB_SHARED_BY"] = "group"
         return variables
 
     # The ports behind the public one are fixed offsets: a restarted hub must be found where running servers left it.
@@ -125,6 +129,18 @@ class Settings:
             "web": self.web_port,
             "broker": self.broker_port,
         }
+
+    # Under systemd each process has a user of its own, and what they share belongs to their group. Elsewhere one user
+    # runs them all, and nobody else may look.
+    @property
+    def shared_file_mode(self) -> int:
+        """Mode of a file that several processes use: the database, a lock, the log of faults."""
+        return 0o660 if self.shared_by_group else 0o600
+
+    @property
+    def shared_folder_mode(self) -> int:
+        """Mode of a folder that several processes use."""
+        return 0o2770 if self.shared_by_group else 0o700
 
     # One folder per kind of state; docs/architecture.md says who may read which.
     @property

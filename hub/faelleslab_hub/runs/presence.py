@@ -19,6 +19,13 @@ def _path(settings: Settings, name: str, kind: str) -> Path:
     return settings.home / "presence" / f"{name}.{kind}"
 
 
+def _ensure_folder(settings: Settings) -> None:
+    folder = settings.home / "presence"
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(settings.shared_folder_mode)
+
+
 def is_alive(settings: Settings, name: str) -> bool:
     """Say whether a process of this name holds its lock."""
     try:
