@@ -19,6 +19,7 @@ from types import ModuleType
 from faelleslab.errors import ConfigurationError, FaelleslabError
 from faelleslab_hub.danish_arguments import DanishParser
 from faelleslab_hub.settings import Settings
+from faelleslab_hub.shared_files import open_shared
 
 Handler = Callable[[argparse.Namespace, Settings], int]
 
@@ -154,8 +155,7 @@ def _log_fault(words: list[str]) -> str:
         settings = Settings.from_environment()
         log = settings.logs / "error.log"
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(log, flags, settings.shared_file_mode)
+        descriptor = open_shared(log, os.O_WRONLY | os.O_APPEND, settings)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
             file.write(text)
         where = f" Detaljerne ligger i {log}."

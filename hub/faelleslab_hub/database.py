@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator
 
 from faelleslab.errors import ConfigurationError
 from faelleslab_hub.settings import Settings
+from faelleslab_hub.shared_files import open_shared
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Another process may hold SQLite's write lock while it fsyncs; a busy machine makes that seconds, not minutes.
@@ -73,7 +74,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def engine(settings: Settings) -> Engine:
     """Give the installation's engine; the same one at every call in a process."""
-    return _engine(settings.database_url, settings.home, settings.shared_file_mode)
+    return _engine(settings)
 
 
 @contextmanager
@@ -175,9 +176,7 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
                 connection.commit()
         return
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(
-        settings.home / "database.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, settings.shared_file_mode
-    )
+    descriptor = open_shared(settings.home / "database.lock", os.O_RDWR, settings)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -186,7 +185,8 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 @cache
-def _engine(url: str, home: Path, file_mode: int) -> Engine:
+def _engine(settings: Settings) -> Engine:
+    url, home = settings.database_url, settings.home
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
@@ -206,7 +206,7 @@ def _engine(url: str, home: Path, file_mode: int) -> Engine:
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Made by us first, so that nobody else on the machine can read it even for a moment.
-            os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode))
+            os.close(open_shared(parsed.database, os.O_RDWR, settings))
         except OSError as error:
             raise _unusable(f"{parsed.database}: {error.strerror}") from None
     made = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_S})

@@ -1,4 +1,4 @@
-"""Files that several processes use: closed from the first moment, then opened to the group where the settings say so."""
+"""Files that several processes use: closed from the first moment, opened to the group where the settings say so."""
 
 import os
 from pathlib import Path

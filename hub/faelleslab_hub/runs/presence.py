@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from faelleslab_hub.settings import Settings
+from faelleslab_hub.shared_files import open_shared
 
 
 def _path(settings: Settings, name: str, kind: str) -> Path:
@@ -56,7 +57,7 @@ def hold(settings: Settings, name: str, keep_waiting: Callable[[], bool]) -> Ite
     """
     path = _path(settings, name, "lock")
     _ensure_folder(settings)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, settings.shared_file_mode)
+    descriptor = open_shared(path, os.O_RDWR, settings)
     try:
         held = _lock(descriptor)
         while not held and keep_waiting():
@@ -96,7 +97,8 @@ class Doorbell:
         _ensure_folder(settings)
         if not path.is_fifo():
             path.unlink(missing_ok=True)
-            os.mkfifo(path, settings.shared_file_mode)
+            os.mkfifo(path, 0o600)
+            path.chmod(settings.shared_file_mode)
         # Opened for both ways, so that the pipe never reports an end when its last writer leaves.
         self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
