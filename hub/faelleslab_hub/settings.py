@@ -140,7 +140,7 @@ class Settings:
     @property
     def shared_folder_mode(self) -> int:
         """Mode of a folder that several processes use."""
-        return 0o2770 if self.shared_by_group else 0o700
+        return 0o770 if self.shared_by_group else 0o700
 
     # One folder per kind of state; docs/architecture.md says who may read which.
     @property
