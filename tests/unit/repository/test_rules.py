@@ -18,7 +18,7 @@ def _tracked(*patterns: str) -> list[Path]:
 
 
 def _sources() -> list[Path]:
-    return _tracked("kit/faelleslab/*.py", "hub/*.py")
+    return _tracked("kit/faelleslab/*.py", "hub/*.py", "notebooks/*.py")
 
 
 def _text(path: Path) -> str:
