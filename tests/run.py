@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
 
 def check() -> int:
     """Format, rules, types and the fast tests."""
-    fast = _pytest("hurtige prøver", "unit", "-q", "-m", "not docker and not browser and not postgres")
+    fast = _pytest("hurtige prøver", "unit", "-q", "-m", "not docker and not browser and not postgres and not slow")
     return _finish(_run([*_static(), fast]), CHECK_LIMIT_S)
 
 

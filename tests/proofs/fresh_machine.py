@@ -6,6 +6,7 @@ container with the host's network. An ordinary user clones the checkout and type
 page, a second start, Ctrl-C that leaves no process. Needs root, a Docker engine and debootstrap.
 """
 
+import base64
 import contextlib
 import io
 import os
@@ -160,7 +161,7 @@ def _image(client: Any, name: str) -> str:
         variable = "FAELLESLAB_UBUNTU_MIRROR" if name.startswith("ubuntu") else "FAELLESLAB_DEBIAN_MIRROR"
         mirror = os.environ.get(variable, "")
         command = ["debootstrap", "--variant=minbase", f"--components={components}", f"--include={_PACKAGES}"]
-        command += _keyring(name, folder.parent)
+        command += _keyring(client, name, build)
         command += [suite, str(folder), *([mirror] if mirror else [])]
         # An older debootstrap has not heard of the suite yet: then by the script it would be a link to.
         if not Path(_SCRIPTS + suite).exists():
@@ -181,16 +182,18 @@ def _default_mirror(script: str) -> str:
     return next(word for word in words if "archive" in word)
 
 
-def _keyring(name: str, build: Path) -> list[str]:
-    """Debian's debootstrap knows Ubuntu's keys by a package of their own; fetch it when it is not installed."""
+def _keyring(client: Any, name: str, build: Path) -> list[str]:
+    """Give debootstrap Ubuntu's keys: the host's, else those that Debian 13 ships (and has signed)."""
     if not name.startswith("ubuntu") or Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg").exists():
         return []
-    with tempfile.TemporaryDirectory(dir=build) as place:
-        subprocess.run(["apt-get", "download", "ubuntu-archive-keyring"], cwd=place, check=True)
-        package = next(Path(place).glob("*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(package), place], check=True)
-        kept = build / "ubuntu-archive-keyring.gpg"
-        shutil.copy(Path(place) / "usr/share/keyrings/ubuntu-archive-keyring.gpg", kept)
+    command = (
+        "cd /tmp && apt-get update -qq && apt-get download -qq ubuntu-keyring >&2 && dpkg-deb --fsys-tarfile *.deb "
+        "| tar -xO ./usr/share/keyrings/ubuntu-archive-keyring.gpg | base64"  # the engine's log is text
+    )
+    debian = _image(client, "debian-13")
+    keys = client.containers.run(debian, ["sh", "-c", command], network_mode="host", remove=True, stderr=False)
+    kept = build / "ubuntu-archive-keyring.gpg"
+    kept.write_bytes(base64.b64decode(keys))
     return [f"--keyring={kept}"]
 
 

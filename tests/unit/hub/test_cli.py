@@ -15,6 +15,8 @@ from faelleslab.errors import AuditError
 from faelleslab_hub import audit, cli, database
 from faelleslab_hub.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:

@@ -14,6 +14,8 @@ from faelleslab_hub import audit, database
 from faelleslab_hub.audit.models import Alias, Event, Personal
 from faelleslab_hub.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 def test_name_and_address_lie_in_the_personal_part_only(house) -> None:
     event = audit.record(

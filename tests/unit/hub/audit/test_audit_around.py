@@ -12,6 +12,8 @@ from faelleslab_hub import audit, database
 from faelleslab_hub.audit import verify
 from faelleslab_hub.broker.app import addresses
 
+pytestmark = pytest.mark.slow
+
 
 def test_times_are_kept_in_utc(house) -> None:
     table = sa.Table("t", sa.MetaData(), sa.Column("at", database.UtcDateTime))

@@ -15,6 +15,8 @@ import pytest
 from faelleslab_hub import process_tree, supervisor
 from faelleslab_hub.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 # Runs a supervisor over the processes given as JSON, under the guard, and says what happens on stdout.
 _DRIVER = """
 import json, sys, time

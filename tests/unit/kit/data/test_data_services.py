@@ -11,6 +11,8 @@ from faelleslab.data import Energi, StatBank, provenance_of, source_of
 from faelleslab.data.answers import Cache
 from faelleslab.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 INFO = {
     "id": "T1",
     "suppressedDataValue": "0",

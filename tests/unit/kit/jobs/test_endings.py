@@ -16,6 +16,8 @@ from faelleslab.jobs.ending import reason_of
 from faelleslab.jobs.result import EXIT_CODES
 from faelleslab.jobs.supervisor import Ending
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hemmelig-vaerdi-4711"
 
 

@@ -10,6 +10,8 @@ import pytest
 from faelleslab.jobs.outputs import Outputs, plain
 from faelleslab.jobs.supervisor import Supervisor
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_processes_write_is_shown_with_the_cell_that_started_them(run) -> None:
     ran = run(
