@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from tests.unit.hub.audit.audit_house import N_EVENTS, House
 
 from faelleslab_hub.audit import canonical, checkpoint
 from faelleslab_hub.audit.findings import Kind
+
+pytestmark = pytest.mark.slow
 
 # The database is renewed by the test itself, at each example.
 many = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
