@@ -25,6 +25,11 @@ def available() -> bool:
     return os.geteuid() == 0 and shutil.which("iptables") is not None
 
 
+def stands() -> bool:
+    """Whether the wall is up, by whichever installation of this machine."""
+    return _passes("-C", "INPUT", *_JUMP)
+
+
 def ensure(settings: Settings, tenants: Iterable[Tenant]) -> list[str]:
     """Open hub and broker to each tenant and nothing else; gives the rules that were added (none the second time).
 

@@ -68,6 +68,7 @@ def down(settings: Settings) -> int:
         print("Stopper …", flush=True)
         _end(running["pid"], running["started"])
     removed = _remove_containers(settings)
+    _close_openings(settings)
     if not running and not removed:
         print("Arbejdsbordet kørte ikke.")
     else:
@@ -200,6 +201,14 @@ def _end(pid: int, start: int) -> None:
             process_tree.send(below, signal.SIGKILL)
             return
         time.sleep(0.1)
+
+
+def _close_openings(settings: Settings) -> None:
+    """Take this installation's holes in the machine's firewall away; the networks stay, another may use them."""
+    from faelleslab_hub import firewall
+
+    if firewall.available():
+        firewall.remove(settings, Tenants.load(settings.config))
 
 
 def _remove_containers(settings: Settings) -> int:

@@ -104,8 +104,14 @@ def test_the_hub_listens_on_loopback_and_gateways_alone(house: House) -> None:
 
     tenants = Tenants.load(house.settings.config)
     hub = psutil.Process(house.processes["hub"].pid)
-    listening = {c.laddr.ip for c in hub.net_connections(kind="inet") if c.status == "LISTEN"}
-    assert listening == {"127.0.0.1", *(tenant.gateway for tenant in tenants)}
+    wanted = {"127.0.0.1", *(tenant.gateway for tenant in tenants)}
+
+    def listening() -> set[str]:
+        return {c.laddr.ip for c in hub.net_connections(kind="inet") if c.status == "LISTEN"}
+
+    # Loopback first; the gateways follow a moment later.
+    wait_for(lambda: listening() >= wanted, "the gateways", patience_s=20)
+    assert listening() == wanted
 
 
 def test_a_missing_image_is_said_in_danish_and_is_no_start(house: House) -> None:
