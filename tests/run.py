@@ -84,11 +84,7 @@ def prove() -> int:
 
 def record() -> int:
     """Record the answers of the open-data services again."""
-    script = ROOT / "tests" / "record.py"
-    if not script.is_file():
-        print("Der er intet at optage endnu.")
-        return 0
-    return _finish(_run([Stage("optagelse", [sys.executable, str(script)])]))
+    return _finish(_run([Stage("optagelse", [sys.executable, "-m", "faelleslab.data.record"])]))
 
 
 _TASKS = {"check": check, "test": test, "bench": bench, "prove": prove, "record": record}

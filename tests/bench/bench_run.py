@@ -5,7 +5,7 @@ Two peers are reported apart, because they differ by a factor of two: papermill 
 the same cells, pictures drawn into memory, is the floor nobody can go below. CPU-seconds are user + system of the
 process and all children it waited for.
 
-Usage: ``python tests/bench/bench_run.py RESULT.json [--pairs N]``
+Usage: ``python -m tests.bench.bench_run [--pairs N]``; writes ``tests/bench/results/``
 """
 
 import argparse
@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from tests import result_file
 
 ROOT = Path(__file__).resolve().parents[2]
 GOAL = 0.5
@@ -90,12 +92,11 @@ _plt.show = _show
 """
 
 
-def main(output_json: str | Path, *, n_pairs: int = 7) -> dict[str, Any]:
+def main(*, n_pairs: int = 7) -> dict[str, Any]:
     """Measure, write the JSON, and return it.
 
     Parameters
     ----------
-    output_json : str or Path
     n_pairs : int
         Rounds in which every case runs once, after one round that warms the caches and is thrown away.
     """
@@ -114,7 +115,7 @@ def main(output_json: str | Path, *, n_pairs: int = 7) -> dict[str, Any]:
             "peer_with_rfc3987_syntax": stock_note,
             "notebooks": {key: _measured(key, text, work, stock, n_pairs) for key, text in notebooks.items()},
         }
-    Path(output_json).write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    result_file.write("bench", "run", found)
     return found
 
 
@@ -282,7 +283,6 @@ def _versions() -> dict[str, str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="CPU per production run against bare papermill")
-    parser.add_argument("output_json")
     parser.add_argument("--pairs", type=int, default=7)
     chosen = parser.parse_args()
-    print(json.dumps(main(chosen.output_json, n_pairs=chosen.pairs)["notebooks"], indent=1))
+    print(json.dumps(main(n_pairs=chosen.pairs)["notebooks"], indent=1))

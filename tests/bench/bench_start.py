@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any
 
+from tests import result_file
 from tests.bench.start_sides import Side, ours, plain
 from tests.machine.engine import Engine
-from tests.proofs import result_file
 
 from faelleslab_hub import engine
 from faelleslab_hub.images import build, wheels
@@ -77,7 +77,8 @@ def _compare(client: Any) -> int:
     }
     pins = wheels.needed(CHECKOUT / "images" / "constraints" / "base.txt")
     path = result_file.write(
-        "bench-start",
+        "bench",
+        "start",
         {
             "versions": {name: pins[name] for name in ("jupyterhub", "jupyterlab", "jupyter-server")},
             "engine": client.version()["Version"],

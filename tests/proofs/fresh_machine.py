@@ -24,7 +24,7 @@ from typing import Any
 import docker
 
 from faelleslab_hub import ports
-from tests.proofs import result_file
+from tests import result_file
 
 ROOT = Path(__file__).resolve().parents[2]
 # Name -> (suite, debootstrap's script, components). Ubuntu's own pip package is in universe, which every installed
@@ -56,7 +56,7 @@ def main(names: list[str]) -> int:
         with _machine(client, name, image) as container:
             figures[name] = _prove(container)
         print(f"{name}: {figures[name]}", flush=True)
-    print(result_file.write("fresh-machine", {"machines": figures}))
+    print(result_file.write("proofs", "fresh-machine", {"machines": figures}))
     return 0
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import docker
 
-from tests.proofs import result_file
+from tests import result_file
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "faelleslab-proof-host"
@@ -37,7 +37,7 @@ def main() -> int:
         _make_keys(work)
         with _fresh_host(work) as address:
             figures = _prove(work, address)
-    path = result_file.write("fresh-host", figures)
+    path = result_file.write("proofs", "fresh-host", figures)
     print(path.read_text(encoding="utf-8"))
     return 0
 

@@ -1,4 +1,4 @@
-"""What every long proof writes: one dated JSON file with its figures, kept in the repository."""
+"""What every long proof and every measurement writes: one dated JSON file with its figures, kept in the repository."""
 
 import datetime
 import json
@@ -8,21 +8,22 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "results"
+TESTS = Path(__file__).parent
 
 
-def write(name: str, figures: dict[str, Any]) -> Path:
-    """Write ``results/<date>-<name>.json`` with what machine and which commit it was measured on."""
+def write(room: str, name: str, figures: dict[str, Any]) -> Path:
+    """Write ``<room>/results/<date>-<name>.json``, where room is ``bench`` or ``proofs``, with machine and commit."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     now = datetime.datetime.now(datetime.UTC)
     record = {
-        "proof": name,
+        "name": name,
         "time": now.isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
         **figures,
     }
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{now:%Y-%m-%d}-{name}.json"
+    folder = TESTS / room / "results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{now:%Y-%m-%d}-{name}.json"
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
