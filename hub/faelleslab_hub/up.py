@@ -68,7 +68,7 @@ def down(settings: Settings) -> int:
         print("Stopper …", flush=True)
         _end(running["pid"], running["started"])
     removed = _remove_containers(settings)
-    _close_openings(settings)
+    _close_openings(settings)  # only now: as long as a container lives, the machine stays closed to it
     if not running and not removed:
         print("Arbejdsbordet kørte ikke.")
     else:
@@ -212,7 +212,7 @@ def _close_openings(settings: Settings) -> None:
 
 
 def _remove_containers(settings: Settings) -> int:
-    from faelleslab_hub import containers, engine, firewall
+    from faelleslab_hub import containers, engine
 
     client = engine.connect()
     ours = containers.ours(client, settings)
@@ -229,7 +229,4 @@ def _remove_containers(settings: Settings) -> int:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remove, ours))
-    # Only now: as long as a container lives, the machine stays closed to it.
-    if firewall.available():
-        firewall.remove(settings, Tenants.load(settings.config))
     return len(ours)
