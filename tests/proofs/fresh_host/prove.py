@@ -193,7 +193,10 @@ def _inventory(work: Path, address: str) -> Path:
             "SSL_CERT_FILE": bundle,
             "REQUESTS_CA_BUNDLE": bundle,
         }
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     variables = {
+        # Both runs install the same commit, also when somebody commits meanwhile.
+        "faelleslab_version": commit.strip(),
         "ansible_host": address,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(work / "id"),
