@@ -1,5 +1,6 @@
 """The proxy: no secret in its arguments, nothing of ours in its environment, Danish pages, a clean end."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -90,7 +91,10 @@ def test_the_api_wants_the_token(settings: Settings, running: subprocess.Popen[b
 
 
 def test_it_listens_where_it_was_told_and_nowhere_else(settings: Settings, running: subprocess.Popen[bytes]) -> None:
-    sockets = {str(fd.readlink()) for fd in Path(f"/proc/{running.pid}/fd").iterdir()}
+    sockets = set()
+    for descriptor in Path(f"/proc/{running.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed while we look
+            sockets.add(str(descriptor.readlink()))
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
