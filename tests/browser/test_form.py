@@ -10,6 +10,7 @@ from openpyxl import load_workbook
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright belongs to the development tools")
 
+from tests.browser.keyboard import walk_to  # noqa: E402
 from tests.browser.lab import ARTEFACTS, ROOT, Lab, running_lab  # noqa: E402
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -77,15 +78,6 @@ def typed_into(page: "playwright.Page", field: str, text: str) -> None:
     walk_to(page, f"e => e.name === '{field}'")
     page.keyboard.press("Control+A")
     page.keyboard.type(text)
-
-
-def walk_to(page: "playwright.Page", wanted: str, *, key: str = "Tab") -> None:
-    """Press Tab until an element fits; at most forty times."""
-    for _ in range(40):
-        if page.evaluate(f"({wanted})(document.activeElement)"):
-            return
-        page.keyboard.press(key)
-    pytest.fail(f"the keyboard never came to {wanted}")
 
 
 def focused(page: "playwright.Page", selector: str) -> bool:
